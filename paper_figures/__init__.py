@@ -1,7 +1,7 @@
 """What links theory and experiment: paired statistics, studies over training seeds, claims and their verdicts, figures, the report.
 
-`statistics` holds the tests and `comparison` runs them on two arms; `study` trains grids of models, `results` reads what runs left,
-`claims` judges it, `figures`, `sweep_plots`, `plotting` and `report` show it. `error_rates` simulates how often the tests reject.
+`statistics` has the tests and `comparison` runs them on two arms; `study` trains grids of models, `results` reads the output of runs,
+`claims` judges them, `figures`, `sweep_plots`, `plotting` and `report` show them. `error_rates` simulates how often the tests reject.
 """
 
 from __future__ import annotations

@@ -11,13 +11,13 @@ One number for all of them: where the same estimate stood in one place with two 
 beside 1.00 as another number."""
 
 MAX_DIGITS = 4
-"""Digits after the point that an interval is written with at most."""
+"""Largest number of digits after the point in an interval."""
 
 
 def short(value: float, digits: int = 2) -> str:
     """Write a number with a fixed number of digits and a true minus sign: '–' for NaN, '∞' for an unbounded end of an interval.
 
-    A number that these digits would show as 0 is given one significant digit, down to 0.0001, so that the sign of an interval's end
+    A number that would be shown as 0 gets one significant digit, down to 0.0001, so that the sign of an interval's end
     can be read.
 
     Examples
@@ -47,7 +47,7 @@ def with_interval(estimate: float, low: float, high: float, digits: int = DIGITS
 
 
 def number(value: float | None, digits: int = DIGITS) -> str:
-    """Write a number, or a dash where there is none.
+    """Write a number, or a dash if there is none.
 
     Examples
     --------
@@ -58,7 +58,7 @@ def number(value: float | None, digits: int = DIGITS) -> str:
 
 
 def interval(ends: Sequence[float | None] | None, digits: int = DIGITS) -> str:
-    """Write an interval, '' where there is none; an end that is None in JSON was infinite.
+    """Write an interval, '' if there is none; an end that is None in JSON was infinite.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Claims, figures and report, each made from what is in an output folder and written back into it."""
+"""Claims, figures and report, each made from the content of an output folder and written back into it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def write_figures(out: Path | str, *, only: Sequence[str] = (), seed: int = 0, q
 
 
 def write_report(out: Path | str) -> Path:
-    """Write ``report/index.html``, one page that needs no other file, from what is in the folder; return its path."""
+    """Write ``report/index.html``, one page that needs no other file, from the folder's content; return its path."""
     from paper_figures.report import render_report
     from paper_figures.results.runs import RunResults
     from see_in_pairs.files import write_text

@@ -40,23 +40,23 @@ SHOWN: dict[str, tuple[str, str]] = {
     "reversed": ("reversed", "demographic"),
     "unlabelled": ("unlabelled", "demographic"),
 }
-"""What models of pairs can be shown in place of the query's relative: by name, the arm and the strategy by which references are chosen."""
+"""What models of pairs can be shown instead of the query's relative: by name, the arm and the strategy of references."""
 
 if TYPE_CHECKING:
     ShownName = str
 else:
-    ShownName = Literal[tuple(SHOWN)]  # so that a config refuses other names, and says which there are
+    ShownName = Literal[tuple(SHOWN)]  # so that a config refuses other names, and lists the known ones
 
 
 class TheoryPart(StrictConfig):
-    """What of the theory is verified.
+    """Which statements of the theory are verified.
 
     Parameters
     ----------
     statements : list of str
         Ids of statements, as ``theory list`` shows them.
     replicates : int, optional
-        Monte Carlo replicates at each checked point; by default as many as its precision goal needs.
+        Monte Carlo replicates at each checked point; by default as many as the precision goal needs.
     """
 
     statements: list[str]
@@ -69,9 +69,9 @@ class SecondSeries(StrictConfig):
     Parameters
     ----------
     name : str
-        What relatives share, in a word; it names the cohort and its run.
+        One word for what relatives share; it names the cohort and its run.
     shares : dict of str to float
-        Correlation between relatives of each component of the phantom, 0 to 1; 0 where not named.
+        Correlation between relatives of each component of the phantom, 0 to 1; 0 if not named.
     """
 
     name: str
@@ -90,8 +90,8 @@ class ReproduceConfig(StrictConfig):
     phantom_seed : int
         Seed of the phantom cohorts, to which ``--seed`` is added.
     rhos : list of float
-        Correlations of query and reference: a cohort for each, with the same queries. The first is that of the arm named in advance, on
-        which models are finetuned; at the others the models of its pairs are evaluated.
+        Correlations of query and reference: a cohort for each, with the same queries. Models are finetuned on the first, the arm named in
+        advance; at the others its models of pairs are evaluated.
     second_series : SecondSeries
         One more cohort with the same queries, whose relatives share some components only.
     model : str
@@ -99,15 +99,15 @@ class ReproduceConfig(StrictConfig):
     prompts : PromptConfig
         Wording of single and paired prompts, and the answers that are scored.
     train_seeds : int
-        Trainings of each arm, each on a sample of training patients of its own.
+        Trainings of each arm, each on its own sample of training patients.
     training, evaluation : dict
         Settings of ``finetune`` and ``evaluate``, all but cohort, model, prompts, arm and seed.
     restarts : Restarts
-        When a training is begun again, in every arm alike.
+        When a training is started again, by the same rule in every arm.
     shown : list of str
         What the models of the main pair are evaluated on besides relatives, of each rho and of the second series: names of `SHOWN`.
     analysis : dict of dict
-        Settings of ``analyse alignment`` and ``analyse attribution``, all but those of the evaluation; what is not named is not done.
+        Settings of ``analyse alignment`` and ``analyse attribution``, except those of the evaluation; only named analyses are run.
     resamples : int
         Bootstrap resamples of patients in each comparison of two arms.
     """
@@ -142,17 +142,17 @@ class PlannedRun:
 
     run_id: str
     arm: str  # of the evaluation
-    strategy: str  # how its references are chosen; '' where there are none
+    strategy: str  # how its references are chosen; '' if there are none
     # correlation of query and reference in the cohort that was trained on (off the shelf: evaluated on), None without a reference
     rho: float | None
     evaluated_rho: float | None  # the same of what is shown at the evaluation; 0 where random, None without a reference or not known
     cohort: str  # of the evaluation
     model_of: str  # the run whose models it uses; '' for the model off the shelf
     train_arm: str  # the arm those models were finetuned on
-    series: str = ""  # what relatives share, where it is not everything alike
+    series: str = ""  # what relatives share, if they do not share all components equally
 
     def arm_config(self, model: str) -> dict[str, Any]:
-        """Spell out the arm for ``finetune`` and ``evaluate``; `model` finds the references of ``embedding``, alike for all trainings."""
+        """Write out the arm for ``finetune`` and ``evaluate``; `model` finds references of ``embedding``, the same for all trainings."""
         keys: dict[str, Any] = {"embedding": {"model": {"name": model}}, "demographic": {"columns": ["family"], "caliper": {}}}
         chosen = {"strategy": self.strategy, **keys.get(self.strategy, {})} if self.strategy in STRATEGIES else None
         return {"arm": self.arm, "references": chosen, "run_id": self.run_id}
@@ -168,7 +168,7 @@ def load_reproduce_config(smoke: bool) -> ReproduceConfig:
 
 
 def plan_runs(rhos: list[float], series: str, shown: Sequence[str]) -> list[PlannedRun]:
-    """List every run: three arms off the shelf and finetuned, each shown its own; what else the models of the main pair are shown."""
+    """List every run: three arms off the shelf and finetuned, each shown its own arm; then what else the main pair's models are shown."""
     main, cohorts = f"pair-{rhos[0]:.2f}", {rho: f"rho-{rho:.2f}" for rho in rhos}
     rho, own = rhos[0], cohorts[rhos[0]]
     # run_id, arm, strategy, rho, evaluated_rho, cohort, model_of, train_arm, series
@@ -190,7 +190,7 @@ def plan_runs(rhos: list[float], series: str, shown: Sequence[str]) -> list[Plan
 
 
 def plan_comparisons(rhos: list[float], series: str, shown: Sequence[str]) -> list[dict[str, Any]]:
-    """List every comparison, fixed before anything is run; differences are ``run_a`` minus ``run_b``, a ``family`` shares a correction."""
+    """List every comparison, fixed before any run; differences are ``run_a`` minus ``run_b``; a ``family`` shares a correction."""
     main = f"pair-{rhos[0]:.2f}"
     others = [f"{rho:.2f}" for rho in rhos[1:]]
     strategies = [name for name in shown if SHOWN[name][0] == "pair"]
@@ -212,7 +212,7 @@ def plan_comparisons(rhos: list[float], series: str, shown: Sequence[str]) -> li
 
 
 def reproduce(out: Path, *, smoke: bool = False, seed: int = 0, workers: int = 2, quiet: bool = False) -> None:
-    """Run the whole chain; run again after a kill, it goes on."""
+    """Run the whole chain; called again after a kill, it continues."""
     config = load_reproduce_config(smoke)
     runs = plan_runs(config.rhos, config.second_series.name, config.shown)
     with RunFolder(out, "reproduce", config.model_dump() | {"smoke": smoke}, seed=seed) as folder:
@@ -235,7 +235,7 @@ def reproduce(out: Path, *, smoke: bool = False, seed: int = 0, workers: int = 2
 
 
 class _Chain:
-    """The steps, each of which keeps what an earlier call finished."""
+    """The steps; each keeps the finished work of an earlier call."""
 
     def __init__(self, config: ReproduceConfig, out: Path, runs: list[PlannedRun], seed: int, workers: int, quiet: bool) -> None:
         self.config, self.out, self.runs, self.seed, self.workers, self.quiet = config, out, runs, seed, workers, quiet
@@ -264,7 +264,7 @@ class _Chain:
                 make_phantom(settings, folder, seed=self.config.phantom_seed + self.seed, quiet=self.quiet)
 
     def train(self) -> None:
-        """Finetune, evaluate and analyse, and put the records of all runs together."""
+        """Finetune, evaluate and analyse, and combine the records of all runs."""
         from empirical.evaluation.records import concatenate, read_records, write_records
 
         cells = self._cells()
@@ -278,7 +278,7 @@ class _Chain:
         self._write_trainings(cells)
 
     def _cells(self) -> list[TrainingCell]:
-        """List a cell for each model, with every run that is evaluated on it; those that take longest are begun first."""
+        """List a cell for each model, with every run that is evaluated on it; the longest start first."""
         from empirical.training.config import FinetuneConfig
 
         cells = [TrainingCell("off the shelf", None, self.out / "models", self._evaluations("", None))]
@@ -294,11 +294,11 @@ class _Chain:
         return [*cells[1:], cells[0]]
 
     def _train_seeds(self) -> list[int]:
-        """Training seeds: other ones for every ``--seed``."""
+        """Training seeds, different for every ``--seed``."""
         return [self.seed * self.config.train_seeds + number for number in range(self.config.train_seeds)]
 
     def _evaluations(self, model: str, seed: int | None) -> dict[Path, EvaluateConfig]:
-        """Plan an evaluation for each cohort: its arms share what the vision tower makes of a query. The first run names the folder."""
+        """Plan an evaluation for each cohort: its arms share a query's vision features. The first run names the folder."""
         folder = Path() if seed is None else Path(f"seed{seed}")
         runs = [run for run in self.runs if run.model_of == model]
         groups = [[run for run in runs if run.cohort == cohort] for cohort in dict.fromkeys(run.cohort for run in runs)]
@@ -311,7 +311,7 @@ class _Chain:
         return parse_config(EvaluateConfig, self.config.evaluation | self._common(runs[0]) | own, DEFAULT)
 
     def _common(self, run: PlannedRun) -> dict[str, Any]:
-        """Give what finetuning and evaluation of a run have in common."""
+        """Give the settings that finetuning and evaluation of a run share."""
         return {"cohort": str(self.out / "cohorts" / run.cohort), "model": {"name": self.config.model}, "prompts": self.config.prompts}
 
     def _describe(self, run: PlannedRun, records: Records) -> dict[str, Any]:
@@ -324,7 +324,7 @@ class _Chain:
         }
 
     def _write_trainings(self, cells: list[TrainingCell]) -> None:
-        """List every attempt of every training, so that what was begun again can be seen."""
+        """List every attempt of every training, to show which were started again."""
         import pandas as pd
 
         rows = [
@@ -364,7 +364,7 @@ def _compare_runs(records: Path, resamples: int, seed: int, runs: tuple[str, str
 
 
 def _run_and_analyse(settings: dict[Literal["alignment", "attribution"], dict[str, Any]], out: Path, cell: TrainingCell) -> float:
-    """Run a cell, and leave the tables by which C6 and C8 are judged of a finetuned model on its own arm; returns the seconds it took."""
+    """Run a cell, and write the tables for C6 and C8 of a finetuned model on its own arm; returns its seconds."""
     from empirical.analysis.arms import AlignmentConfig, AttributionConfig, report_alignment, report_attribution
 
     began = time.monotonic()

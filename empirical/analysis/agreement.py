@@ -36,7 +36,7 @@ def scorer_agreement(records: Records) -> dict[str, Agreement]:
     """Compare the more probable answer with the generated one."""
     table = records.table[records.table["parsed"].notna()]
     if table.empty:
-        raise InputError("agreement: these records hold no generated replies; evaluate with generate: true")
+        raise InputError("agreement: these records contain no generated replies; evaluate with generate: true")
     return {str(run): _agreement(rows) for run, rows in table.groupby("run_id", sort=False)}
 
 

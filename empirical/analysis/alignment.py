@@ -4,8 +4,8 @@ For each query, two vectors are taken at every layer of the language model: the 
 the prompt, and the mean over the tokens of the true answer, written behind the same prompt. Over queries that gives two matrices,
 :math:`X` and :math:`Y`.
 
-The true answer is the label. So a model that tells the classes apart has a high CKA for that alone, and the CKA as it is restates accuracy.
-What is left when the mean of each class is taken out of both matrices (the residual CKA) cannot come from the label.
+The true answer is the label. So a model that tells the classes apart has a high CKA for that reason alone: the raw CKA restates accuracy.
+The residual CKA, after the mean of each class is removed from both matrices, cannot come from the label.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 RESAMPLES = 200
 LEVEL = 0.95
-KNOWN_SHARE = 0.8  # of the halves must have a value for there to be an interval
+KNOWN_SHARE = 0.8  # share of the halves that must have a value, or there is no interval
 ROUNDING = 1e-10  # of what was summed: as much as rounding leaves where a sum is 0
 RANGES = {
     "cka": (0.0, 1.0),
@@ -41,7 +41,7 @@ RANGES = {
 }
 """Smallest and largest possible value of each measure."""
 FEWEST = {"residual_cka": 2, "residual_debiased_cka": 4}
-"""Items of each class that a measure needs: one has no residual, and the criterion without bias is an average over quadruples."""
+"""Items of each class that a measure needs: a single item has no residual, and the unbiased criterion averages over quadruples."""
 
 
 def linear_cka(x: np.ndarray, y: np.ndarray) -> float:
@@ -52,7 +52,7 @@ def linear_cka(x: np.ndarray, y: np.ndarray) -> float:
     Notes
     -----
     :math:`\lVert Y_c^\top X_c\rVert_F^2 / (\lVert X_c^\top X_c\rVert_F\,\lVert Y_c^\top Y_c\rVert_F)` with centred columns (Kornblith,
-    Norouzi, Lee and Hinton 2019). With few items and many dimensions it lies well above 0 even for unrelated matrices, so
+    Norouzi, Lee and Hinton 2019). With few items and many dimensions it is well above 0 even for unrelated matrices, so
     `debiased_cka` stands beside it.
 
     Examples
@@ -82,10 +82,10 @@ def debiased_cka(x: np.ndarray, y: np.ndarray) -> float:
 
 
 def residual_cka(x: np.ndarray, y: np.ndarray, classes: np.ndarray) -> float:
-    """Linear CKA of two representations after the mean of each class was taken out of both.
+    """Linear CKA of two representations after the mean of each class is removed from both.
 
     Shapes: `x, y` (items, dimensions), `classes` (items,), of two classes or more. It lies in [0, 1]; NaN where a class has one item, whose
-    residual is 0 whatever it is, or nothing varies within classes.
+    residual is always 0, or nothing varies within classes.
 
     Examples
     --------
@@ -110,8 +110,8 @@ def residual_debiased_cka(x: np.ndarray, y: np.ndarray, classes: np.ndarray) -> 
     `residual_cka` compares pooled covariances within classes: its numerator is :math:`\lVert\sum_c(n_c-1)\hat C_c\rVert_F^2`, with
     :math:`\hat C_c` the unbiased cross-covariance of the :math:`n_c` items of class :math:`c`. Products of two classes,
     :math:`\langle\hat C_c,\hat C_d\rangle`, are unbiased as they are, since the items are others. The square of one class is not, and its
-    unbiased estimate is the criterion of `debiased_cka` on the items of that class. To take `debiased_cka` of the residuals would not do:
-    within a class they add to 0, and so are dependent (in a simulation with 8 items in each of two classes, 20 dimensions and nothing
+    unbiased estimate is the criterion of `debiased_cka` on the items of that class. `debiased_cka` of the residuals would be wrong:
+    within a class they add to 0, so they are dependent (in a simulation with 8 items in each of two classes, 20 dimensions and nothing
     shared it was .10 on average, with 100 dimensions .34).
     """
     return _whole(x, y, classes)["residual_debiased_cka"]
@@ -146,7 +146,7 @@ def modality_gap(x: np.ndarray, y: np.ndarray) -> float:
 def alignment_draws(
     images: np.ndarray, answers: np.ndarray, patients: np.ndarray, labels: np.ndarray | None = None, *, seed: int = 0
 ) -> pd.DataFrame:
-    """Measure alignment over all patients and over halves of them, which with the same patients and seed are the same in every arm.
+    """Measure alignment over all patients and over halves of them; with the same patients and seed the halves are the same in every arm.
 
     Shapes: `images, answers` (layers, items, width), `patients, labels` (items,). Returns one row per layer, measure and draw: ``layer``,
     ``measure``, ``draw`` (0: all patients; from 1 on: a half of them), ``value``, ``reason`` (why there is no value, else ''). Class means
@@ -173,7 +173,7 @@ def alignment_draws(
 
 
 def alignment_table(draws: pd.DataFrame, patients: int) -> pd.DataFrame:
-    r"""Tabulate alignment by layer, with intervals over patients that lie within what the measure can be.
+    r"""Tabulate alignment by layer, with intervals over patients that stay within the measure's range.
 
     Returns one row per layer and measure: ``layer``, ``measure``, ``value``, ``low``, ``high`` (95 %), ``undefined`` (in how many draws the
     measure has no value) and ``reason`` (the most frequent one, or '').
@@ -182,13 +182,13 @@ def alignment_table(draws: pd.DataFrame, patients: int) -> pd.DataFrame:
     -----
     The interval leaves out patients rather than drawing them with replacement: an item that stands twice in a sample is perfectly alike to
     itself, which would pull every resampled CKA up. Samples of :math:`s`, half the :math:`n` patients, are drawn without replacement, and
-    the measure's spread over them, times :math:`\sqrt{s/(n-s)}`, is that of the whole to first order (the delete-half jackknife, Shao and
+    the measure's spread over them, times :math:`\sqrt{s/(n-s)}`, is that of all patients to first order (delete-half jackknife, Shao and
     Wu 1989). Spread and interval (Student's with :math:`n-1` degrees of freedom) are taken of the log-odds of where in its range the
     measure lies, and turned back, so that no end lies outside. A half in which it has no value (all answers but one are the same) is left
-    out; where more than one in five have none there is no interval.
+    out; where more than one in five halves have no value, there is no interval.
 
-    The interval of the debiased CKA is for the population's value. That of the plain CKA is for as many other patients: with few items it
-    lies far above the population's, interval and all. So does the gap, where it is small: a distance between means is
+    The interval of the debiased CKA is for the population's value. That of the plain CKA is for another such sample: with few items it
+    is far above the population's value, with its whole interval. So is a small gap: a distance between means is
     lengthened by their errors, its square by the variance of the mean directions.
     """
     import pandas as pd
@@ -271,13 +271,13 @@ def _whole(x: np.ndarray, y: np.ndarray, labels: np.ndarray | None = None) -> di
 
 
 def _gaps(x: np.ndarray, y: np.ndarray, drawn: np.ndarray) -> np.ndarray:
-    with np.errstate(invalid="ignore"):  # what has length 0 has no direction
+    with np.errstate(invalid="ignore"):  # a vector of length 0 has no direction
         directions = [values / np.linalg.norm(values, axis=1, keepdims=True) for values in (x, y)]
     return np.linalg.norm(drawn @ (directions[0] - directions[1]), axis=1) / drawn.sum(axis=1)
 
 
 def _measures(x: np.ndarray, y: np.ndarray, labels: np.ndarray | None, drawn: np.ndarray) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Compute the measures that rest on inner products in each draw, with the reason where one has no value.
+    """Compute the measures that use inner products in each draw, with the reason where one has no value.
 
     Shapes: `x, y` (items, dimensions), `labels` (items,), `drawn` (draws, items), 1 where an item is in a draw and 0 elsewhere.
     """
@@ -290,7 +290,7 @@ def _measures(x: np.ndarray, y: np.ndarray, labels: np.ndarray | None, drawn: np
         return found
     names, classes = np.unique(labels, return_inverse=True)
     members = [drawn * (classes == one) for one in range(len(names))]
-    grams = [_gram(values, classes) for values in (x, y)]  # class means of all items; what is left of them in a draw is taken out below
+    grams = [_gram(values, classes) for values in (x, y)]  # class means of all items; the rest of them in a draw is removed below
     within = [_sum_of_squares(gram, members) for gram in grams]
     for kind, total, rest, lacks in zip(kinds, totals, within, alike, strict=True):
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -312,13 +312,13 @@ def _measures(x: np.ndarray, y: np.ndarray, labels: np.ndarray | None, drawn: np
 def _ckas(
     grams: Sequence[np.ndarray], members: list[np.ndarray], plain: dict[str, np.ndarray], debiased: dict[str, np.ndarray]
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Compute CKA within classes, as it is and without bias, where none of the reasons against it (draws,) holds."""
+    """Compute CKA within classes, raw and unbiased, in draws with no reason against it (draws,)."""
     k, m = grams
     products = [_products(*pair, members) for pair in ((k, m), (k, k), (m, m))]
     results = []
     for place, reasons in enumerate((plain, debiased)):
         product, *own = (found[place] for found in products)
-        # a product that is 0 is not exactly so: where all items but one are alike rounding alone would decide
+        # a product that should be 0 is not exactly 0: where all items but one are alike, rounding alone would decide
         none = [size <= ROUNDING * found[0] if place else size <= 0 for size, found in zip(own, products[1:], strict=True)]
         against = {**reasons, "all items but one are alike" if place else "nothing varies": np.logical_or(*none)}
         reason = np.select(list(against.values()), list(against), "")
@@ -328,7 +328,7 @@ def _ckas(
 
 
 def _products(k: np.ndarray, m: np.ndarray, members: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    r"""Compute the inner product of two Gram matrices that are centred within the classes of each draw: as it is, and without bias.
+    r"""Compute the inner product of two Gram matrices that are centred within the classes of each draw: raw, and unbiased.
 
     Shapes: `k, m` (items, items), `members` one (draws, items) for each class, 1 where an item is of it and in the draw. Returns (draws,)
     twice. With weights, all draws are a few products of matrices: of a block of rows :math:`c` and columns :math:`d` the centred one is
@@ -370,7 +370,7 @@ def _sum_of_squares(gram: np.ndarray, members: list[np.ndarray]) -> np.ndarray:
 
 
 def _gram(values: np.ndarray, classes: np.ndarray) -> np.ndarray:
-    """Inner products of what is left when the mean of each class was taken out; classes are numbered from 0."""
+    """Inner products after the mean of each class is removed; classes are numbered from 0."""
     members = (classes[:, None] == np.arange(classes.max() + 1)).astype(float)
     means = members.T @ values / members.sum(axis=0)[:, None]
     centred = values - means[classes]

@@ -1,4 +1,4 @@
-"""The plot of alignment over layers: the CKA as it is and with class means removed, and how much of the variance is the class."""
+"""The plot of alignment over layers: the raw CKA, the CKA with class means removed, and the share of variance between classes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LINES = {
 
 
 def alignment_plot(table: pd.DataFrame) -> Figure:
-    """Draw a panel for each run: measures over layers, with 95 % intervals over patients; what has no value is left out."""
+    """Draw a panel for each run: measures over layers, with 95 % intervals over patients; missing values are left out."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 

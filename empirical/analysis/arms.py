@@ -41,12 +41,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
 GRADIENT_BATCH_SIZE = 4
-"""Rows in a forward and backward pass at most: what every layer keeps for the way back grows with them, and more save little time."""
+"""Most rows in a forward and backward pass: the memory kept for the backward pass grows with them, and more rows save little time."""
 FEW_PATIENTS = 10
-"""Below so many a bootstrap over patients gives intervals that are far too short; the ledger of claims takes none of these."""
+"""With fewer patients a bootstrap gives intervals that are far too short; the verdicts on the claims use none of these."""
 
 
-SHAM_STREAM = 8  # of the seed: the draws of items have another
+SHAM_STREAM = 8  # stream of the seed; the draws of items have another
 
 
 class AlignmentConfig(EvaluateConfig):
@@ -55,7 +55,7 @@ class AlignmentConfig(EvaluateConfig):
     Parameters
     ----------
     items : int, optional
-        Analyse at most so many queries, drawn with the seed and in the classes' proportions, the same in every arm; all by default.
+        Largest number of queries, drawn with the seed and in the classes' proportions, the same in every arm; all by default.
     """
 
     items: Count | None = None
@@ -67,11 +67,11 @@ class AttributionConfig(AlignmentConfig):
     Parameters
     ----------
     items : int, optional
-        Analyse at most so many queries, half with a lesion and half healthy where there are enough of both; all by default.
+        Largest number of queries, half with a lesion and half healthy where there are enough of both; all by default.
     steps : int
-        Compute gradients at no more than so many places along the path of integration; fewer where the integral is known before.
+        Largest number of places along the path of integration where gradients are computed; fewer where the integral is accurate earlier.
     grid : int
-        Squares along a side of a picture that are painted over one after the other.
+        Number of squares along a side of a picture; each square is painted over in turn.
     """
 
     steps: int = Field(default=32, ge=4, le=4096)
@@ -91,7 +91,7 @@ Settings = TypeVar("Settings", bound=EvaluateConfig)
 
 
 def _settings(kind: type[Settings], config: EvaluateConfig) -> Settings:
-    """Take those settings of a config that an analysis has, and defaults for the rest: an evaluation's config will do for either."""
+    """Take the settings that an analysis shares with a config, and defaults for the rest: an evaluation's config works for both."""
     return kind.model_validate({name: value for name, value in config.model_dump().items() if name in kind.model_fields})
 
 
@@ -113,7 +113,7 @@ def report_alignment(config: EvaluateConfig, out: Path, *, quiet: bool = False) 
         def draw(examples: list[Example], patients: pd.Series, labels: pd.Series) -> pd.DataFrame:
             images, answers = representations(vlm, encoder, examples, config.batch_size)
             if not (np.isfinite(images).all() and np.isfinite(answers).all()):
-                raise InputError("alignment: hidden states are no numbers; load the model with dtype: float32, or look at its training")
+                raise InputError("alignment: hidden states are not finite; load the model with dtype: float32, or check its training")
             return alignment_draws(images, answers, patients.to_numpy(), labels.to_numpy(), seed=config.seed)
 
         def choose(items: Sequence[str]) -> set[str]:
@@ -138,7 +138,7 @@ def report_alignment(config: EvaluateConfig, out: Path, *, quiet: bool = False) 
 
 
 def _drawn_from(patients: pd.Series, seed: int) -> dict[str, Any]:
-    """Columns that say how many items and patients were drawn from, and hash what makes draws comparable: items, patients and seed."""
+    """Columns with the numbers of items and patients, and a hash of what makes draws comparable: items, patients and seed."""
     pairs = sorted(zip(patients.index.astype(str), patients.astype(str), strict=True))
     return {"items": len(patients), "patients": patients.nunique(), "drawn_from": content_hash([pairs, seed])}
 
@@ -159,7 +159,7 @@ def report_attribution(config: EvaluateConfig, out: Path, *, quiet: bool = False
         parts, shown = PartCache(run.path / SHARDS, quiet), dict[str, tuple[str, np.ndarray]]()
 
         def choose(items: Sequence[str]) -> set[str]:
-            """Draw items with a lesion and healthy ones, and lay a mask over each: its own, or for a healthy one another's."""
+            """Draw items with a lesion and healthy ones, and give each a mask: its own, or for a healthy one that of another item."""
             known = [item for item in items if item in masks], [item for item in items if item in healthy]
             diseased, others = (_shuffled(kind, config.seed) for kind in known)
             if settings.items is not None:
@@ -167,7 +167,7 @@ def report_attribution(config: EvaluateConfig, out: Path, *, quiet: bool = False
                 diseased = diseased[: max(1, half)]
                 others = others[: settings.items - len(diseased)]
             if not diseased:
-                raise InputError("attribution: every query with a lesion mask is left out for want of a reference; relax the matching")
+                raise InputError("attribution: no query with a lesion mask has a reference; relax the matching")
             shown.update({item: (item, masks[item]) for item in diseased})
             shams = _deal(sorted(diseased), sorted(others), patient, config.seed)
             shown.update({item: (owner, masks[owner]) for item, owner in shams.items()})
@@ -190,7 +190,7 @@ def report_attribution(config: EvaluateConfig, out: Path, *, quiet: bool = False
         summary = _summary(table, config.seed)
         for kind, words in (("real", "with a lesion mask"), ("sham", "with a sham place")):
             if (patients := table.loc[table["lesion"] == kind, "patient_id"].nunique()) < FEW_PATIENTS:
-                log(f"{patients} patient(s) {words}: these intervals are too short, or lacking", quiet)
+                log(f"{patients} patient(s) {words}: these intervals are too short, or missing", quiet)
         if place == "fixed":
             log("every lesion is at the same place: more attribution there shows position, not pathology (lesion.place: random)", quiet)
         write_text(run.path / "attribution_summary.csv", summary.to_csv(index=False))
@@ -209,8 +209,8 @@ def _shares(config: AttributionConfig, vlm: VisionLanguageModel, encoder: Encode
         "occlusion": occlusion(vlm, encoder, example, answers, grid=config.grid, batch_size=config.batch_size),
     }
     if lost := [method for method, one in found.items() if not all(np.isfinite(values).all() for values in one.maps)]:
-        what = f"attribution: '{example.item_id}' by {' and '.join(lost)} is no number"  # NaN would read as no evidence
-        raise InputError(f"{what}; load the model with dtype: float32, or look at its training")
+        what = f"attribution: '{example.item_id}' by {' and '.join(lost)} is not finite"  # NaN would read as no evidence
+        raise InputError(f"{what}; load the model with dtype: float32, or check its training")
     return pd.DataFrame(
         [
             {"method": method} | asdict(lesion_share(one.maps[one.query], mask)) | one.shares() | {"steps": one.steps, "error": one.error}
@@ -220,7 +220,7 @@ def _shares(config: AttributionConfig, vlm: VisionLanguageModel, encoder: Encode
 
 
 def _in_proportion(labels: pd.Series, number: int | None, seed: int) -> set[str]:
-    """Draw items in the classes' proportions; which ones does not depend on the order they come in."""
+    """Draw items in the classes' proportions; the choice does not depend on their order."""
     if number is None or number >= len(labels):
         return set(labels.index)
     ranked = [
@@ -238,9 +238,9 @@ def _shuffled(items: Sequence[str], seed: int) -> list[str]:
 
 
 def _deal(owners: Sequence[str], healthy: Sequence[str], patient: pd.Series, seed: int) -> dict[str, str]:
-    """Deal masks to healthy queries of other patients, each mask as often as the others: sham places are where lesions are.
+    """Assign masks to healthy queries of other patients, each mask equally often, so that sham places are where lesions are.
 
-    So a preference of the model for a part of the picture is the same on both, and leaves the contrast. A query that is of the same
+    So a preference of the model for a part of the picture is the same on both, and cancels in the contrast. A query that is of the same
     patient as all masks gets none.
     """
     rng, deck, dealt = np.random.default_rng([seed, SHAM_STREAM]), list[str](), dict[str, str]()
@@ -263,7 +263,7 @@ def _place(cohort: Cohort) -> str:
 def _arms(
     config: EvaluateConfig, cohort: Cohort, run: RunFolder, encoder: Encoder, quiet: bool, choose: Callable[[Sequence[str]], set[str]]
 ) -> Iterator[ArmAnalysis]:
-    """Yield each arm that shows the query as an evaluation has it, on the items that are chosen of those that all arms have.
+    """Yield each arm that shows the query as an evaluation does, on items chosen from those that all arms share.
 
     Images are checked against their hashes first.
     """
@@ -282,8 +282,8 @@ def _arms(
     stamps = verify_images(cohort, prepared.images(), run.path / SHARDS)
     for arm in config.arms:
         name, examples = run_id(arm), prepared.examples[run_id(arm)]
-        if ARMS[arm.arm].query is not None:  # both analyses are of the query's own picture
-            log(f"{name}: does not show the query, and is left out", quiet)
+        if ARMS[arm.arm].query is not None:  # both analyses look at the query's own picture
+            log(f"{name}: left out, because it does not show the query", quiet)
             run.count(f"without_query:{name}", len(examples))
             continue
         log(f"{name}: {len(examples)} items", quiet)
@@ -298,7 +298,7 @@ def _summary(table: pd.DataFrame, seed: int) -> pd.DataFrame:
     Returns ``run_id``, ``method``, ``n`` and ``excess`` of the items with a lesion (share on it minus that of a random map), ``place``,
     ``n_sham`` and ``sham`` (the same of healthy queries and their sham places), ``contrast`` (excess minus sham), ``query_share`` and
     ``reference_share`` (of the positive attribution, over all items), each mean with ``low`` and ``high``. An item without any evidence
-    for the finding counts against the claim: a share of 0 on a lesion, and of what chance gives on a sham place.
+    for the finding counts against the claim: its share is 0 on a lesion, and the chance level on a sham place.
     """
     import pandas as pd
 
@@ -334,7 +334,7 @@ def _mean(
     low = high = float("nan")
     if (
         minus is None or min(len(np.unique(patients[some])) for some in (of, minus)) > 1
-    ):  # one patient has no spread, in a difference either
+    ):  # one patient has no spread, nor has a difference with one
         low, high = patient_interval(mean, patients[used], rng=np.random.default_rng(seed))
     return {name: mean(np.ones(int(used.sum()))), f"{name}_low": low, f"{name}_high": high}
 
@@ -358,7 +358,7 @@ def _open_run(
     import torch
 
     if all(ARMS[arm.arm].query is not None for arm in config.arms):
-        raise InputError(f"{command}: no arm shows the query, which is what is looked at; add one, such as {{arm: single}}")
+        raise InputError(f"{command}: no arm shows the query, so nothing can be analysed; add one, for example {{arm: single}}")
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     cohort = Cohort.load(Path(config.cohort))

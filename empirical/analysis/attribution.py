@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 BLUR = 16
 """The baseline is the picture, blurred with a standard deviation of this part of its shorter side."""
-FIRST = 4  # parts of the path of integration to begin with
+FIRST = 4  # parts of the path of integration at the start
 TOLERANCE = 0.05
 """The path is divided further until the parts' errors add to at most this share of the absolute attribution."""
-FORWARD = 4  # times as many rows fit where no gradient is wanted, since no layer need keep its inputs
+FORWARD = 4  # so many times as many rows fit without gradients, since no layer keeps its inputs
 
 
 @dataclass(frozen=True)
@@ -37,10 +37,10 @@ class Attribution:
     maps: tuple[np.ndarray, ...]  # (rows, columns) of each picture, in the order of the prompt
     query: int  # which of them is the query's
     steps: int = 0  # at how many places along the path gradients were computed
-    error: float = float("nan")  # of completeness: what the sum lacks, as a share of the absolute attribution
+    error: float = float("nan")  # error of completeness: what is missing from the sum, as a share of the absolute attribution
 
     def shares(self) -> dict[str, float]:
-        """Divide the positive and the absolute attribution between the query's picture and those beside it; NaN where there is none."""
+        """Share of the positive and of the absolute attribution on the query's picture and on the others; NaN without attribution."""
         found: dict[str, float] = {}
         for kind, part in (("", lambda values: np.clip(values, 0, None)), ("_absolute", np.abs)):
             sums = [float(part(values).sum()) for values in self.maps]
@@ -57,7 +57,7 @@ class LesionShare:
 
     share: float  # of the positive attribution
     expected: float  # share of a map that was shifted at random: the lesion's share of the picture
-    p_value: float  # share of shifts of the map, the true place among them, that put at least as much on the lesion
+    p_value: float  # share of all shifts of the map (the true place included) that put at least as much on the lesion
 
 
 def integrated_gradients(
@@ -71,12 +71,12 @@ def integrated_gradients(
     Notes
     -----
     :math:`(x-x')\int_0^1 \partial z/\partial x\,(x'+t(x-x'))\,dt` (Sundararajan, Taly and Yan 2017), :math:`x'` the pictures, blurred with
-    a standard deviation of a sixteenth of their side (our choice), so that what is attributed is what stands out from its surroundings.
+    a standard deviation of a sixteenth of their side (our choice), so that attribution goes to what stands out from its surroundings.
     From a baseline of the picture's mean colour a bright lesion in a dark lung would count against the finding: it is brighter than the
     lung, and darker than the mean. All pictures come from the baseline together, or their parts of the log-odds would not add up.
 
-    The integral is by the midpoint rule, on parts of the path that are made smaller where it needs them: what :math:`z` rises by over a
-    part is known from its ends, and where the rule is furthest from it the part is cut in three, until the errors add to a twentieth of the
+    The integral uses the midpoint rule, on parts of the path that get smaller where needed. The rise of :math:`z` over a
+    part is known from its ends; the part with the largest error is cut in three, until the errors add to a twentieth of the
     absolute attribution. A model that answers smoothly needs four gradients; one that compares two pictures may jump.
     """
     batch = to_device(encoder.prompts([example]), vlm.model)
@@ -118,7 +118,7 @@ def integrated_gradients(
 
 @dataclass(frozen=True)
 class _Path:
-    """The straight line from smooth pictures (0) to the pictures (1), and a model that reads what lies on it."""
+    """The straight line from smooth pictures (0) to the pictures (1), and a model that reads the pictures on it."""
 
     vlm: VisionLanguageModel
     batch: Batch  # the prompt with its pictures, once
@@ -135,7 +135,7 @@ class _Path:
     def log_odds(self, ts: np.ndarray) -> np.ndarray:
         import torch
 
-        with torch.no_grad():  # not inference_mode: what a model keeps for later calls must serve those with gradients, too
+        with torch.no_grad():  # not inference_mode: tensors that a model keeps for later calls are also used in calls with gradients
             found = [_log_odds(self.vlm, self._rows(self._at(few)), self.tokens) for few in self._batches(ts, FORWARD * self.batch_size)]
         return torch.cat(found).cpu().double().numpy()
 
@@ -167,7 +167,7 @@ class _Path:
         return torch.as_tensor(ts, dtype=torch.float32, device=self.pixels.device).split(size)
 
     def _at(self, ts: torch.Tensor) -> torch.Tensor:
-        """Pictures along the path, one copy after the other along the first axis, whatever a family's layout."""
+        """Pictures along the path, one copy after the other along the first axis, for any family's layout."""
         along = ts.reshape(len(ts), *[1] * self.pixels.dim())
         return (self.smooth + along * (self.pixels - self.smooth)).flatten(0, 1)
 
@@ -182,10 +182,10 @@ def occlusion(
 ) -> Attribution:
     """Attribute an item's log-odds to squares of its pictures, by painting over one after the other.
 
-    Each map is (grid, grid): how much the log-odds fall when the square takes the mean of what surrounds it.
+    Each map is (grid, grid): how much the log-odds fall when the square is filled with the mean of its surroundings.
     """
     pictures = [encoder.image_of(name) for name in example.images]
-    known = dict(zip(example.images, pictures, strict=True))  # or each would be read once for every square
+    known = dict(zip(example.images, pictures, strict=True))  # otherwise each picture would be read once for every square
     squares = {f"square {place}": square for place, square in enumerate(np.ndindex(len(pictures), grid, grid))}
 
     def shown(name: str) -> Image:
@@ -210,8 +210,8 @@ def occlusion(
 def lesion_share(attribution: np.ndarray, mask: np.ndarray) -> LesionShare:
     """Compare an attribution with a lesion's mask, and with the same map shifted around the edges.
 
-    Shapes: `attribution` (rows, columns), `mask` (height, width). Returns share, what a random map would give, and how many of all shifts
-    around the edges do as well.
+    Shapes: `attribution` (rows, columns), `mask` (height, width). Returns the share, the share of a random map, and the share of all shifts
+    around the edges that reach at least as much.
 
     Examples
     --------
@@ -234,7 +234,7 @@ def lesion_share(attribution: np.ndarray, mask: np.ndarray) -> LesionShare:
 
 @contextmanager
 def _without_weight_gradients(model: torch.nn.Module) -> Iterator[None]:
-    """Compute gradients of pixels only: for those of weights, every layer would keep its inputs until the backward pass."""
+    """Compute gradients of pixels only: gradients of weights would make every layer keep its inputs until the backward pass."""
     wanted = [weight for weight in model.parameters() if weight.requires_grad]
     for weight in wanted:
         weight.requires_grad_(False)
@@ -251,7 +251,7 @@ def _log_odds(vlm: VisionLanguageModel, batch: Batch, tokens: list[int]) -> torc
 
 
 def _places(vlm: VisionLanguageModel, batch: Batch) -> list[torch.Tensor]:
-    """Find each image's entries among all: number them, let the family select, and see which come out."""
+    """Find the entries of each image: number all entries, let the family select, and see which come out."""
     import torch
 
     pixels = batch["pixel_values"]
@@ -260,14 +260,14 @@ def _places(vlm: VisionLanguageModel, batch: Batch) -> list[torch.Tensor]:
 
 
 def _smooth(picture: Image) -> Image:
-    """Blur away what is smaller than a tenth of the picture, and leave the anatomy around it."""
+    """Blur away details smaller than a tenth of the picture, and keep the anatomy around them."""
     from PIL import ImageFilter
 
     return picture.filter(ImageFilter.GaussianBlur(min(picture.size) / BLUR))
 
 
 def _painted(picture: Image, row: int, column: int, grid: int) -> Image:
-    """Paint over a square with the mean of what surrounds it."""
+    """Paint over a square with the mean of its surroundings."""
     from PIL import Image
 
     array = np.array(picture)

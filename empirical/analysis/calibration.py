@@ -16,22 +16,22 @@ if TYPE_CHECKING:
 
 BOUND = 8.0  # of |log temperature|: a factor of 3000 either way
 WIDE = 4.0
-"""Ends of an interval so many times apart leave open whether what is stated as .9 is .75 or .99."""
+"""With ends so many times apart, a stated probability of .9 may be .75 or .99."""
 
-ALL_RIGHT = "on validation every item has the true answer for the more probable one, and the surer the better"
-MOSTLY_WRONG = "on validation the log-odds lie on the wrong side of one half on average, and a temperature does not shift them"
+ALL_RIGHT = "on validation the model gives every item's true answer the higher probability, so more extreme scores always fit better"
+MOSTLY_WRONG = "on validation the probabilities are on the wrong side of one half on average, and a temperature does not shift them"
 
 
 class NoTemperature(InputError):
-    """No temperature is best, or none has an interval; the message says why."""
+    """There is no best temperature, or it has no interval; the message says why."""
 
 
 @dataclass(frozen=True)
 class Temperature:
     """A temperature with its uncertainty."""
 
-    # the temperature and its 95 % interval over patients; above 1 the model was too sure of itself. `high` is infinite where the items do
-    # not exclude that the scores say nothing, `low` 0 where they do not exclude that the scores say all
+    # the temperature and its 95 % interval over patients; above 1 the model was overconfident. `high` is infinite where the items do
+    # not exclude that the scores are uninformative, `low` is 0 where they do not exclude that the scores are perfect
     value: float
     low: float
     high: float
@@ -41,11 +41,11 @@ class Temperature:
     def warning(self) -> str:
         """A warning where the interval has an open end or spans more than a factor of four; else empty."""
         if _at_bound(self.value):
-            return "at the end of what was searched: no temperature fits"
+            return "at the end of the search range: no temperature fits"
         if self.low == 0 or not np.isfinite(self.high):
-            return "next to uninformative: its interval has an open end"
+            return "almost uninformative: its interval has an open end"
         if self.high > WIDE * self.low:
-            return f"next to uninformative: its interval spans a factor of {self.high / self.low:.0f}"
+            return f"almost uninformative: its interval spans a factor of {self.high / self.low:.0f}"
         return ""
 
     def shown(self) -> str:
@@ -66,9 +66,9 @@ def fit_temperature(records: Records, *, seed: int = 0, resamples: int = 200) ->
     -----
     It minimises :math:`-\sum_i \log \sigma(\pm z_i / T)`, with :math:`z_i` the log-odds of the positive answer within the closed set and
     the sign of the true class (Guo, Pleiss, Sun and Weinberger 2017, for two classes). The order of the items, hence the AUROC, is left
-    alone, and so is the side of one half on which an item lies: scores that order the classes well, but all say yes, may have no
-    temperature. A resample on the wrong side on average counts as one with an infinite temperature, one all on the right side as 0: leaving
-    them out would make a fit that says nothing look like one that says something. Nineteen in twenty of its intervals hold the true
+    unchanged, and so is the side of one half on which an item lies: scores that order the classes well, but all say yes, may have no
+    temperature. A resample on the wrong side on average counts as an infinite temperature, one all on the right side as 0. Leaving
+    them out would make an uninformative fit look informative. Nineteen in twenty of its intervals contain the true
     temperature with 200 patients of one item each, seven in eight with 60 (simulated, true log-odds of standard deviation 2).
     """
     odds, positive = _log_odds(records), records.is_positive().to_numpy()
@@ -78,10 +78,10 @@ def fit_temperature(records: Records, *, seed: int = 0, resamples: int = 200) ->
         raise InputError("temperature: the validation items are all of one class")
     log_value = _best(odds, positive, np.ones(len(odds)))
     if np.isinf(log_value):
-        raise NoTemperature(f"temperature: none is best; {ALL_RIGHT if log_value < 0 else MOSTLY_WRONG}")
+        raise NoTemperature(f"temperature: there is no best one; {ALL_RIGHT if log_value < 0 else MOSTLY_WRONG}")
     patients, rng = records.table["patient_id"].to_numpy(), np.random.default_rng(seed)
     if len(set(patients)) < 2:
-        raise NoTemperature("temperature: none; the validation items are of one patient, which leaves no interval")
+        raise NoTemperature("temperature: not fitted; all validation items are of one patient, so there is no interval")
     ends = patient_interval(lambda weights: np.clip(_best(odds, positive, weights), -BOUND, BOUND), patients, rng=rng, resamples=resamples)
     low, high = (np.sign(end) * np.inf if _at_bound(np.exp(end)) else end for end in ends)
     return Temperature(float(np.exp(log_value)), float(np.exp(low)), float(np.exp(high)), len(odds))
@@ -113,7 +113,7 @@ def _losses(odds: np.ndarray, positive: np.ndarray, temperature: float) -> np.nd
 
 
 def _best(odds: np.ndarray, positive: np.ndarray, weights: np.ndarray) -> float:
-    """Log temperature of least loss, which is convex in 1/T; minus infinity where all are right, infinity where wrong on average."""
+    """Log temperature with the smallest loss (convex in 1/T); minus infinity where all are right, infinity where wrong on average."""
     from scipy.optimize import minimize_scalar
 
     margin = np.where(positive, odds, -odds)

@@ -1,4 +1,4 @@
-"""What a few channels see of the images of a cohort: a table of numbers, for observers that learn from them."""
+"""Outputs of a few channels on the images of a cohort: a table of numbers, for observers that learn from them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from empirical.cohorts import Cohort
 
 Floats = NDArray[np.float64]
-KEPT_IMAGES = 4096  # decoded, at 64 x 64 pixels some 130 MB: a reference is read once however many queries it serves
+KEPT_IMAGES = 4096  # decoded images, at 64 x 64 pixels about 130 MB: a reference is read once, even if many queries share it
 
 
 def gray_image(cohort: Cohort, item_id: str, size: int | None = None) -> Floats:
@@ -51,7 +51,7 @@ def channel_outputs(
     lesions: Mapping[str, tuple[int, int]] | None = None,
     quiet: bool = True,
 ) -> pd.DataFrame:
-    """Compute what channels see of the queries of a split, and of the reference beside each.
+    """Compute the channels' outputs on the queries of a split, and on the reference of each.
 
     Shapes: `profiles` (K, side, side), an odd side; `places` (L, 2), row and column where they are laid on every image. `lesions` adds a
     place of its own to a query: where its lesion lies. A query without a reference is left out, and counted in ``attrs["left_out"]``.

@@ -1,7 +1,7 @@
 """Crossed scoring: every chosen patient beside every chosen reference, by every model (training seed).
 
-From the table that it leaves, ``theory.models.variance_components`` estimates how much of a logit is the patient's, the reference's and the
-seed's; and from single-image scores of matched pairs, the correlation that the theory takes in.
+From the table that it writes, ``theory.models.variance_components`` estimates how much of a logit is the patient's, the reference's and the
+seed's; and from single-image scores of matched pairs, the correlation that the theory needs.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ SAME = (
     "prompt_hash",
     "cohort_hash",
 )
-"""What the trainings of models that stand for seeds have in common."""
+"""What the trainings of models with different seeds have in common."""
 
 
 class CrossedConfig(StrictConfig):
@@ -74,8 +74,8 @@ class CrossedConfig(StrictConfig):
     split : str
         ``test`` or ``val``: the split that queries come from.
     patients : int
-        Number of patients of each class, one query each. The interval of the patients' component is as wide as that of a variance from so
-        many: with 50 of each class about three tenths either way, in standard deviations a seventh.
+        Number of patients of each class, one query each. The interval of the patients' component is as wide as that of a variance from this
+        number: with 50 of each class about 30 % either way, or a seventh for the standard deviation.
     references : int
         Healthy references, of other patients and families than all queries.
     pairing : ReferenceConfig, optional
@@ -83,13 +83,13 @@ class CrossedConfig(StrictConfig):
     batch_size : int
         Rows in a forward pass; scores do not depend on it, up to rounding.
     speed : SpeedConfig
-        Which work is saved; a reference is read once for all patients where the family allows it.
+        Which repeated work is avoided; a reference is read once for all patients where the family allows it.
     seed : int
         Decides the choice of patients and references.
     threads : int, optional
         CPU threads of torch; by default as many as torch takes.
     allow : tuple of str
-        Names of findings of the cohort's audit that would stop the run, and may pass all the same.
+        Names of findings of the cohort's audit that would stop the run, and are accepted.
     allow_other_prompt : bool
         Score models that were finetuned with other prompts or answers.
     """
@@ -111,7 +111,7 @@ class CrossedConfig(StrictConfig):
     @model_validator(mode="after")
     def _one_reference_of_each_query(self) -> Self:
         if self.pairing is not None and self.pairing.m > 1:
-            raise ValueError("pairing.m: the correlation is that of a query and one reference; leave it at 1")
+            raise ValueError("pairing.m: the correlation is between a query and one reference; leave it at 1")
         return self
 
 
@@ -163,7 +163,7 @@ def crossed_scores(config: CrossedConfig, out: Path | str, *, quiet: bool = Fals
         failed = sum(int(table[column].isna().sum()) for table in whole.values() for column in SCORES if column in table.columns)
         run.count("not_scored", failed)
     if failed:
-        raise InputError(f"{out}: {failed} logits are no numbers; load the models with dtype: float32, or look at their training")
+        raise InputError(f"{out}: {failed} logits are not finite; load the models with dtype: float32, or check their training")
     return whole[CROSSED]
 
 
@@ -188,13 +188,13 @@ def choose_crossed(cohort: Cohort, config: CrossedConfig) -> tuple[pd.DataFrame,
     pool = pool[~kin].drop_duplicates("patient_id")
     if len(pool) < config.references:
         raise InputError(
-            f"references: {config.references} asked for, {len(pool)} healthy patients are no relatives of any query; ask for fewer patients"
+            f"references: {config.references} asked for, {len(pool)} healthy patients are unrelated to all queries; ask for fewer patients"
         )
     return queries, pool.sample(config.references, random_state=rng).sort_values("item_id")
 
 
 def _seeds(config: CrossedConfig) -> list[int]:
-    """Training seeds of the models, which must differ in their seed, and in nothing else."""
+    """Training seeds of the models, which must differ in their seed only."""
     for model in config.models:
         refuse_other_prompts(model, config.prompts, config.allow_other_prompt)
     records = [training_record(model.name) for model in config.models]
@@ -204,15 +204,15 @@ def _seeds(config: CrossedConfig) -> list[int]:
     for part in SAME:
         found = list(dict.fromkeys(str(record.get(part, "none")) for record in records))
         if len(found) > 1:
-            raise InputError(f"models: differ in more than their seed ({part}: {first_few(found)}); give models that differ in that only")
+            raise InputError(f"models: differ in more than their seed ({part}: {first_few(found)}); give models that differ only in it")
     weights = [weights_hash(model.name, model.revision) for model in config.models]
     if len(set(weights)) < len(weights):
-        raise InputError("models: two have the same weights, and would pass for two trainings that agree in everything; name each once")
+        raise InputError("models: two have the same weights, and would count as two trainings in perfect agreement; name each once")
     return seeds
 
 
 def _scored_alone(folder: Path) -> set[str]:
-    """Name the items whose single-image scores are there already."""
+    """Name the items that already have single-image scores."""
     names: set[str] = set()
     for file in files_in(folder, f"*.{PAIRED}.parquet"):
         try:
@@ -232,7 +232,7 @@ def _parts(
     seed: int,
     quiet: bool,
 ) -> dict[str, Callable[[], pd.DataFrame]]:
-    """Functions that make each table of a model; the model is loaded by the first that is called."""
+    """Functions that make each table of a model; the first one called loads the model."""
     logits = _scorer(config, model, cohort)
     parts: dict[str, Callable[[], pd.DataFrame]] = {CROSSED: partial(_grid, *chosen, logits)}
     if config.pairing is not None:
@@ -289,7 +289,7 @@ def _paired(
     assert assignment is not None  # the arm shows a reference
     save_references(cohort, config.split, assignment, run, f"pairing-{seed}", quiet)
     run.count(f"left_out:pairing-{seed}", len(assignment.left_out))
-    run.save()  # a run that is killed and goes on does not count them again
+    run.save()  # a run that is killed and resumed does not count them again
     table = assignment.table[["item_id", "reference_id"]].reset_index(drop=True)
     known = cohort.table.set_index("item_id")
     label = known["label"].isin(cohort.info.positive)

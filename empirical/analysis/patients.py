@@ -1,4 +1,4 @@
-"""Intervals over patients, for the few numbers that the empirical package reports itself."""
+"""Intervals over patients, for the few results that the empirical package reports itself."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def patient_interval(
 ) -> tuple[float, float]:
     """Percentile bootstrap interval that draws whole patients, since items of a patient are alike.
 
-    Shapes: `patients` (items,). Returns low and high end of the 95 % interval; draws in which the statistic does not exist (NaN) are left
+    Shapes: `patients` (items,). Returns low and high end of the 95 % interval; draws in which the statistic is NaN are left
     out. NaN where there is one patient, since every resample would be the same.
 
     Examples
@@ -31,7 +31,7 @@ def patient_interval(
     if number < 2:
         return float("nan"), float("nan")
     # numpy's own draw of how often each patient counts; the resampler in paper_figures draws the same distribution within strata, but this
-    # package may not import that one, and another stream of numbers would change every interval that was ever reported
+    # package may not import it, and another stream of random numbers would change every interval reported so far
     drawn = rng.multinomial(number, np.full(number, 1 / number), size=resamples)
     values = np.array([statistic(weights[patient].astype(float)) for weights in drawn])
     if np.isnan(values).all():

@@ -1,4 +1,4 @@
-"""The data of a reliability plot: what was observed where a probability was stated."""
+"""The data of a reliability plot: observed shares beside stated probabilities."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PER_BIN = 20
-"""Items that a bin shall hold: an observed share of one half is then known to a fifth either way."""
+"""Items in a bin: an observed share of one half then has an interval of a fifth either way."""
 MOST = 10  # bins
 APART = 0.03
-"""Probabilities closer than this are one statement: their bins become one, and no points cover each other."""
+"""Probabilities closer than this share a bin, so that no points cover each other."""
 
 
 def reliability(probability: np.ndarray, positive: np.ndarray, patients: np.ndarray | None = None, bins: int | None = None) -> pd.DataFrame:
-    """Tabulate what was observed where a probability was stated.
+    """Tabulate observed shares by stated probability.
 
     Shapes: `probability` (items,), `positive` (items,), `patients` (items,). Returns one row per bin: ``n``, ``stated`` (mean),
     ``observed`` (share), ``low`` and ``high`` (Wilson's 95 % interval, for the effective number of items under correlation within

@@ -1,4 +1,4 @@
-"""The reliability plot: what was observed where a probability was stated, before and after the temperature."""
+"""The reliability plot: observed shares against stated probabilities, before and after the temperature."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ TENTHS = 10  # an axis ends at one
 def reliability_plot(table: pd.DataFrame, stated: pd.DataFrame, notes: Mapping[str, str]) -> Figure:
     """Draw a panel for each run.
 
-    It shows observed share against stated probability with 95 % intervals (on the diagonal the two agree), and below each panel how many
-    items were given which probability. The axis of probabilities reaches as far as they do, to a tenth.
+    It shows the observed share against the stated probability with 95 % intervals (equal on the diagonal), and below each panel how many
+    items had which probability. The axis ends at the tenths around all probabilities.
     """
     from matplotlib.figure import Figure
 
@@ -94,7 +94,7 @@ def _strip(axes: Axes, stated: pd.DataFrame) -> None:
 
 
 def span(probability: np.ndarray) -> tuple[float, float]:
-    """Range of the axis of probabilities: tenths around them all; where they lie within one, the next on either side as well.
+    """Range of the axis of probabilities: tenths around all of them; if all are within one tenth, the next on either side as well.
 
     Examples
     --------

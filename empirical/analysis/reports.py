@@ -35,8 +35,8 @@ def evaluate_with_reports(config: EvaluateConfig, out: Path | str, *, quiet: boo
     Parameters
     ----------
     config : EvaluateConfig
-        Model, cohort and arms. With `generate`, ``agreement.json`` holds how often both scorers agree; with `calibrate_on`, a temperature
-        is fitted and ``calibration.json``, ``reliability.csv`` and ``reliability.png`` say what it does.
+        Model, cohort and arms. With `generate`, ``agreement.json`` says how often both scorers agree; with `calibrate_on`, a temperature
+        is fitted and ``calibration.json``, ``reliability.csv`` and ``reliability.png`` show its effect.
     out : Path or str
         Folder for records, reports and the manifest; run again to resume.
     quiet : bool, default False
@@ -45,12 +45,12 @@ def evaluate_with_reports(config: EvaluateConfig, out: Path | str, *, quiet: boo
     Returns
     -------
     Records
-        One row per (arm, item), the scores as they are: no temperature is applied.
+        One row per (arm, item); no temperature is applied to the scores.
 
     Raises
     ------
     InputError
-        As `evaluate`, and before anything is scored where the records to calibrate on are missing or of another model.
+        As `evaluate`; also, before scoring, when the records to calibrate on are missing or of another model.
     CheckFailed
         When the audit of the cohort finds leakage.
     """
@@ -61,10 +61,10 @@ def evaluate_with_reports(config: EvaluateConfig, out: Path | str, *, quiet: boo
     def report(cohort: Cohort, records: Records, run: RunFolder) -> None:
         if config.generate:
             report_agreement(records, run.path, quiet)
-        for name in CALIBRATION_FILES:  # of an earlier run, which may have been calibrated on something else
+        for name in CALIBRATION_FILES:  # from an earlier run, which may have been calibrated on other records
             (run.path / name).unlink(missing_ok=True)
         if config.calibrate_on is not None and records.table["p_positive"].isna().any():
-            log("calibration: not reported, since items have no score", quiet)
+            log("calibration: not reported, because some items have no score", quiet)
         elif config.calibrate_on is not None:
             report_calibration(records, Path(config.calibrate_on), cohort, run.path, seed=config.seed, quiet=quiet)
 
@@ -72,7 +72,7 @@ def evaluate_with_reports(config: EvaluateConfig, out: Path | str, *, quiet: boo
 
 
 def report_agreement(records: Records, out: Path, quiet: bool = False) -> None:
-    """Write how often the more probable answer is the one that was generated, run by run."""
+    """Write, for each run, how often the generated answer is the more probable one."""
     found = scorer_agreement(records)
     write_json(out / "agreement.json", found)
     for name, one in found.items():
@@ -81,7 +81,7 @@ def report_agreement(records: Records, out: Path, quiet: bool = False) -> None:
 
 
 def report_calibration(records: Records, validation: Path, cohort: Cohort, out: Path, *, seed: int, quiet: bool = False) -> None:
-    """Fit a temperature for each run on its validation records, and write what it does to these records."""
+    """Fit a temperature for each run on its validation records, and write its effect on these records."""
     import pandas as pd
 
     trained = {column: records.table[column].iloc[0] for column in TRAINED}
@@ -103,7 +103,7 @@ def report_calibration(records: Records, validation: Path, cohort: Cohort, out: 
 
 
 def _fitted(here: Records, there: Records, seed: int) -> tuple[dict[str, Any], str]:
-    """Fit on validation items (`there`), apply `here`; returns what is written, and one line for the log and the plot."""
+    """Fit on validation items (`there`), apply `here`; returns the entry to write, and one line for the log and the plot."""
     before = {"log_loss_before": _with_interval(log_loss(here, seed=seed))}
     try:
         temperature = fit_temperature(there, seed=seed)
@@ -125,7 +125,7 @@ def calibration_records(validation: Path, cohort: Cohort, runs: Sequence[str], t
         raise InputError(f"calibrate_on: {error}") from None
     _only_validation(records, cohort, validation)
     if absent := [run for run in runs if run not in set(records.table["run_id"])]:
-        raise InputError(f"calibrate_on: {validation} holds no records of {first_few(absent)}; evaluate the same arms with split: val")
+        raise InputError(f"calibrate_on: {validation} contains no records of {first_few(absent)}; evaluate the same arms with split: val")
     mine = records.table[records.table["run_id"].isin(runs)]
     for column, value in trained.items():
         here = "null" if value is None or value is pd.NA or value != value else value
@@ -142,7 +142,7 @@ def _only_validation(records: Records, cohort: Cohort, source: Path) -> None:
     allowed = set(cohort.table.loc[cohort.table["split"] == "val", "item_id"])
     others = [item for item in records.table["item_id"] if item not in allowed]
     if others:
-        raise InputError(f"calibrate_on: {source} holds items that are not in this cohort's split 'val' ({first_few(others)})")
+        raise InputError(f"calibrate_on: {source} contains items that are not in this cohort's split 'val' ({first_few(others)})")
 
 
 def _points(records: Records, temperature: float) -> pd.DataFrame:

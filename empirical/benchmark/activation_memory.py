@@ -28,7 +28,7 @@ def saved_by_layer(shape: Shape, rank: int = 16) -> int:
 
 
 def saved_by_step(shape: Shape, tokens: int, checkpointing: bool, rank: int = 16) -> float:
-    """GiB that a step of so many tokens keeps of the language layers.
+    """GiB that a step with this many tokens keeps for the language layers.
 
     Examples
     --------

@@ -10,11 +10,11 @@ from pydantic import Field
 from see_in_pairs.configs import SeedNumber, StrictConfig
 
 CHOICES = ("shapes", "parts")
-"""Settings that say what is run now; the others decide what a row means, so they are the same for all rows of a folder."""
+"""Settings that say what is run now; the others decide what a row means, and are the same for all rows of a folder."""
 
 
 class BenchmarkConfig(StrictConfig):
-    """What ``benchmark gpu`` runs, and at what size.
+    """What ``benchmark gpu`` runs, and how large.
 
     Parameters
     ----------
@@ -25,11 +25,11 @@ class BenchmarkConfig(StrictConfig):
     queries, references : int
         Number of queries that are scored, and of references that they share.
     loop_queries : int
-        The plain loop is timed on the first so many of the queries: what an item costs it does not depend on how many there are.
+        The plain loop is timed on this many queries, the first ones: its cost per item does not depend on their number.
     rounds : int
-        How often each path of the evaluation is timed, unless `row_seconds` ends it before.
+        How often each path of the evaluation is timed, unless `row_seconds` ends it earlier.
     row_seconds : float
-        No further round is begun that would end later than this after the first began, so that a slow machine gets fewer of them.
+        No round begins that would end later than this after the start of the first, so a slow machine runs fewer rounds.
     eval_batch, train_batch : int
         Rows of a forward pass in the evaluation, and of a finetuning step.
     steps : int
@@ -59,7 +59,7 @@ class BenchmarkConfig(StrictConfig):
     seed: SeedNumber = 0
 
     def identity(self) -> dict[str, Any]:
-        """Settings that all rows of a folder share: all but the shapes and parts that are run now.
+        """Settings that all rows of a folder share: everything except the shapes and parts that are run now.
 
         Returns
         -------
@@ -76,7 +76,7 @@ class Variant:
     stored: bool = False  # image features are looked up in a cache
     checkpointing: bool = False  # of gradients
     trl: bool = False  # by TRL's SFTTrainer instead of ours
-    # with transformers' own vision tower; elsewhere, TRL included, with the faster one that this package puts into a model (Qwen)
+    # with transformers' own vision tower; otherwise, TRL included, with the faster one that this package puts into a model (Qwen)
     own_vision: bool = False
 
 

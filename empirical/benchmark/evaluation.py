@@ -21,7 +21,7 @@ PATHS = {
     "everything": SpeedConfig(),
 }
 LOOPS = {"plain loop": False, "plain loop, own vision": True}  # whether with transformers' own vision tower
-NEW_TOKENS = 4  # a reply of one word, the full stop, the end of turn
+NEW_TOKENS = 4  # one word, the full stop, the end of turn
 
 
 def plain_loop(vlm: VisionLanguageModel, items: Items) -> list[str]:

@@ -2,8 +2,8 @@ r"""Count of the FLOP of a finetuning step, for the model FLOP utilisation.
 
 A multiplication with a matrix of :math:`P` weights costs :math:`2P` per token forward, :math:`2P` more backward where a gradient goes
 through it, and :math:`2P` more where the matrix itself is trained. Attention over :math:`n` tokens costs :math:`4 n^2 d` per layer
-forward (half of it where it is causal) and twice that backward. Counted are the vision tower forward only, when it is frozen, and not
-at all where its features are stored; the output layer at answer positions only; nothing that is computed twice (gradient
+forward (half of it where it is causal) and twice that backward. A frozen vision tower is counted forward only, and not
+at all where its features are stored; the output layer at answer positions only; recomputation is not counted (gradient
 checkpointing). Norms, softmax and element-wise work are left out, as is usual.
 """
 
@@ -30,19 +30,19 @@ class StepCost:
 
     @property
     def total(self) -> float:
-        """All of it."""
+        """The sum of all parts."""
         return self.vision + self.language + self.adapters + self.head
 
 
 def language_weights(shape: Shape) -> int:
-    """Weights of the language model's linear layers, without embeddings and output layer: every token is multiplied with them."""
+    """Weights of the language model's linear layers, without embeddings and output layer; every token is multiplied by them."""
     head = shape.width // shape.heads
     attention = 2 * shape.width * shape.width + 2 * shape.width * shape.kv_heads * head
     return shape.layers * (attention + 3 * shape.width * shape.feed_forward)
 
 
 def vision_weights(shape: Shape) -> int:
-    """Weights of the vision tower's linear layers and merger that every patch is multiplied with; the merger meets one patch in four."""
+    """Weights of the vision tower's linear layers and merger per patch; the merger handles four patches at a time."""
     block = 4 * shape.vision_width**2 + 3 * shape.vision_width * shape.vision_feed_forward
     merger = (4 * shape.vision_width) ** 2 + 4 * shape.vision_width * shape.width
     patch = 2 * 3 * shape.patch**2 * shape.vision_width

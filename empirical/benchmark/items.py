@@ -18,7 +18,7 @@ WORDS = {"modality": "chest X-ray", "finding": "a nodule", "answers": "yes or no
 
 @dataclass(frozen=True)
 class Items:
-    """Queries with shared references, and their pictures: noise, since what they show costs no time."""
+    """Queries with shared references, and their pictures: noise, since speed does not depend on the content."""
 
     queries: int
     references: int
@@ -34,7 +34,7 @@ class Items:
         return [Example(query, parts, (reference, query), answer, (reference,)) for query, reference, answer in pairs]
 
     def picture(self, name: str) -> Image:
-        """Paint a picture, the same whenever it is asked for."""
+        """Paint a picture; the same call gives the same picture."""
         from PIL import Image
 
         kind, _, number = name.partition("-")

@@ -19,7 +19,7 @@ from see_in_pairs.console import progress
 
 
 def count_padding(config: FinetuneConfig, most: int, *, quiet: bool = False) -> dict[str, Any]:
-    """Count the padding of the first `most` rows of a run, in the order of its plan, and sorted by length.
+    """Count the padding of the first `most` rows of a run, in training order and sorted by length.
 
     Returns ``rows, batch_size, fewest_tokens, most_tokens, padding, padding_by_length``; both shares are counted, not estimated.
     """
@@ -38,7 +38,7 @@ def count_padding(config: FinetuneConfig, most: int, *, quiet: bool = False) -> 
 
 
 def padding_share(lengths: Sequence[int], batch_size: int) -> float:
-    """Share of all positions that is padding, when each batch is as long as its longest row.
+    """Share of padding among all positions, when each batch is as long as its longest row.
 
     Examples
     --------

@@ -1,7 +1,7 @@
 """How much precision each path loses in the model's own number format, against float32.
 
-Paths of the evaluation are compared in scores, with the plain path as the yardstick. Adapters are compared in scores and in the gradients
-of a step, with peft's own as the yardstick, which run as their users run them: scores as they come, gradients under bfloat16 autocast
+Paths of the evaluation are compared by their scores; the baseline is the plain path. Adapters are compared by scores and by the gradients
+of a step; the baseline is peft's own adapters, run as their users run them: scores without autocast, gradients under bfloat16 autocast
 where the model is kept in bfloat16.
 """
 
@@ -37,10 +37,10 @@ CHECKS = (
     | dict.fromkeys([path for path in ADAPTER_SCORES if not path.endswith(TRUTH)], ("adapters, float32", "adapters, peft"))
     | dict.fromkeys([path for path in GRADIENTS if not path.endswith(TRUTH)], ("gradients, float32", "gradients, peft"))
 )
-"""For each path the row that it is compared with, and the row whose error says how large its own may be."""
+"""For each path: the row that it is compared with, and the row whose error sets the bound for its own."""
 
 RANK, DEVIATION = 16, 0.05
-"""Rank of the random adapters, and standard deviation of their weights: what they do must stand out from rounding."""
+"""Rank of the random adapters, and standard deviation of their weights: their effect must exceed rounding errors."""
 
 GRADIENT_BATCH_SIZE = 2
 """Rows of the step whose gradients are compared: in float32 it keeps twice what `empirical.benchmark.activation_memory` counts."""
@@ -79,9 +79,9 @@ def adapted_row(vlm: VisionLanguageModel, items: Items, path: str, batch_size: i
 
 @contextmanager
 def in_float32(vlm: VisionLanguageModel) -> Iterator[None]:
-    """Put a model into float32 for as long as the block lasts."""
+    """Convert a model to float32 inside the block."""
     dtype = vlm.model.dtype
-    # Rotary frequencies are float32 whatever the model is: converting them back would round them, so the old buffers are restored.
+    # Rotary frequencies are float32 in every model: converting them back would round them, so the old buffers are restored.
     buffers = [(module, name, buffer) for module in vlm.model.modules() for name, buffer in module._buffers.items()]
     vlm.model.float()
     try:
@@ -94,7 +94,7 @@ def in_float32(vlm: VisionLanguageModel) -> Iterator[None]:
 
 @contextmanager
 def with_adapters(vlm: VisionLanguageModel, seed: int, ours: bool) -> Iterator[VisionLanguageModel]:
-    """Put random adapters on a model's language layers for as long as the block lasts; use only what it yields meanwhile."""
+    """Put random adapters on a model's language layers inside the block; use only the yielded model there."""
     import peft
 
     from empirical.vlm.weights import ignore_peft_deprecation

@@ -1,4 +1,4 @@
-"""Rows as they were measured, each in a file of its own: what a kill leaves is whole, and is not measured again."""
+"""Measured rows, each in its own file: rows finished before a kill are complete, and are not measured again."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ROWS = {"evaluation": (*LOOPS, *PATHS), "equality": EQUALITY_PATHS, "finetuning"
 """Paths of each part, in the order in which they are measured."""
 
 StoredRow = dict[str, Any]
-"""A row as it was measured: shape, part, path, status, and what the part's own module says."""
+"""A measured row: shape, part, path, status, and the entries of the part's own module."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class RowStore:
     folder: Path
 
     def missing(self, shape: str, parts: Sequence[str]) -> list[tuple[str, str]]:
-        """List part and path of rows that are not there yet, are damaged, or could not be measured because a package was missing."""
+        """List part and path of rows that are missing, damaged, or were not measured because a package was missing."""
         rows = [(part, path) for part in parts for path in ROWS[part]]
         # A row that ran out of memory is finished: on the same device it would run out again.
         return [
@@ -38,7 +38,7 @@ class RowStore:
         ]
 
     def get(self, shape: str, part: str, path: str, quiet: bool = True) -> StoredRow | None:
-        """Read a row; None where there is none, or it is damaged."""
+        """Read a row; None if it is missing or damaged."""
         return PartCache(self.folder, quiet, again="measured again").record(_name(shape, part, path), _key(shape, part, path))
 
     def add(self, shape: str, part: str, path: str, content: StoredRow) -> None:
@@ -46,7 +46,7 @@ class RowStore:
         PartCache(self.folder).keep_record(_name(shape, part, path), _key(shape, part, path), content)
 
     def all(self) -> Iterator[StoredRow]:
-        """Read all rows, whenever they were measured, by shape, part and path."""
+        """Read all rows, of all calls, by shape, part and path."""
         for shape in SHAPES:
             for part, paths in ROWS.items():
                 yield from (row for path in paths if (row := self.get(shape, part, path)) is not None)

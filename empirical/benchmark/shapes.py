@@ -1,4 +1,4 @@
-"""Models of true shapes with random weights: speed does not depend on what a model knows."""
+"""Models of true shapes with random weights: speed does not depend on what a model has learned."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Shape:
     kv_heads: int
     feed_forward: int
     vocabulary: int
-    tied: bool  # whether input and output embeddings are one matrix
+    tied: bool  # whether input and output embeddings share one matrix
     vision_width: int = 1280  # of the vision tower
     vision_layers: int = 32
     vision_heads: int = 16
@@ -43,7 +43,7 @@ class Shape:
 
     @property
     def image_tokens(self) -> int:
-        """Number of tokens that the language model reads of an image."""
+        """Number of tokens of an image in the language model."""
         return (self.image // self.patch // 2) ** 2
 
 
@@ -55,7 +55,7 @@ SHAPES = {
 
 
 def build(shape: Shape, config: ModelConfig, seed: int = 0) -> VisionLanguageModel:
-    """Make a model with random weights on its device, as if it had been loaded; its tokenizer is trained on the package's own prompts."""
+    """Make a model with random weights on its device, as if loaded; its tokenizer is trained on the package's own prompts."""
     import torch
     import transformers
 

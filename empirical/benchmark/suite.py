@@ -32,7 +32,7 @@ SHOWN = ("python", "torch", "transformers", "peft", "accelerate", "trl")
 
 
 def run_suite(config: BenchmarkConfig, out: Path, *, quiet: bool = False) -> pd.DataFrame:
-    """Time and compare everything, and keep each row as soon as it is there; called again, it measures the rows that are missing.
+    """Time and compare everything, and save each row when it is finished; called again, it measures the missing rows.
 
     Returns one row per shape, part and path, those of earlier calls included.
     """
@@ -52,14 +52,14 @@ def run_suite(config: BenchmarkConfig, out: Path, *, quiet: bool = False) -> pd.
 
 
 class Bench:
-    """One shape, whose model is built when a row first needs it."""
+    """One shape; its model is built when a row first needs it."""
 
     def __init__(self, config: BenchmarkConfig, name: str) -> None:
         self.config, self.name, self.shape = config, name, SHAPES[name]
         self._vlm: VisionLanguageModel | None = None
 
     def row(self, part: str, path: str) -> dict[str, Any]:
-        """Measure a row; after one that ran out of memory, or put adapters on the model, the next gets a new model."""
+        """Measure a row; after a row that ran out of memory or put adapters on the model, the next row gets a new model."""
         measured = attempt(lambda: {"evaluation": self._evaluation, "equality": self._equality, "finetuning": self._finetuning}[part](path))
         if part == "finetuning" or measured["status"] != MEASURED:
             self.free()
@@ -122,7 +122,7 @@ def _require_gpu(config: BenchmarkConfig) -> None:
 
 
 def _facts(config: BenchmarkConfig) -> dict[str, Any]:
-    """Device and library versions, part of the run's identity: rows of other devices or libraries must not stand beside each other."""
+    """Device and library versions, part of the run's identity: rows of different devices or libraries must not be mixed."""
     import platform
 
     import torch
@@ -147,7 +147,7 @@ def _measured_now() -> dict[str, Any]:
 
 
 def _write(run: RunFolder, store: RowStore, config: BenchmarkConfig, facts: dict[str, Any]) -> pd.DataFrame:
-    """Write table and page after every row, so that they are there at any moment."""
+    """Write table and page after every row, so that they are always up to date."""
     rows = table(store.all())
     write_text(run.path / "benchmark.csv", rows.to_csv(index=False))
     write_json(run.path / "benchmark.json", rows.to_dict("records"))

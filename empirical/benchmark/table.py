@@ -1,4 +1,4 @@
-"""From rows as they were measured to the table: ratios within a shape, utilisation, errors against float32."""
+"""From measured rows to the table: ratios within a shape, utilisation, errors against float32."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ COLUMNS = (
     "utilisation", "utilisation_low", "utilisation_high", "data_wait", "peak_gib", "tokens", "flop", "first_loss",
     "dtype", "largest_difference", "error", "bound", "within", "measured", "git_commit",
 )  # fmt: skip
-"""Of the table. ``seconds`` of a round, or step; ``_low`` and ``_high`` the least and most favourable that the rounds allow."""
+"""Columns of the table. ``seconds`` of a round or step; ``_low`` and ``_high`` are the least and most favourable values of the rounds."""
 
 
 def table(stored: Iterable[StoredRow]) -> pd.DataFrame:
-    """Compare rows with each other: one row each, with `COLUMNS`; what was not measured or has no counterpart is missing."""
+    """Compare rows with each other: one row each, with `COLUMNS`; a value that was not measured or has no counterpart is missing."""
     import pandas as pd
 
     rows: Rows = {(row["shape"], row["part"], row["path"]): row for row in stored}
@@ -82,7 +82,7 @@ def _difference(row: StoredRow, rows: Rows) -> dict[str, float]:
 
 
 def _errors(row: StoredRow, rows: Rows) -> dict[str, Any]:
-    """Compare a path with float32. The bound is twice the error of the plain way: another order of roundings may lose as much, not more."""
+    """Compare a path with float32. The bound is twice the error of the plain path: another order of roundings may lose that much."""
     if row["path"] not in CHECKS:
         return {}
     truth, plain = (rows.get((row["shape"], "equality", path)) for path in CHECKS[row["path"]])
@@ -99,7 +99,7 @@ def _largest(one: StoredRow, other: StoredRow) -> float:
 
 
 def _root_mean_square(one: StoredRow, other: StoredRow) -> float:
-    """Root mean square difference: of thousands of numbers the largest depends on the order of roundings."""
+    """Root mean square difference; the largest of thousands of differences would depend on the order of roundings."""
     return float(np.sqrt(np.square(_score_difference(one, other)).mean()))
 
 

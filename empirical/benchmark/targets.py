@@ -17,7 +17,7 @@ AT, ON = "7b", "H200"
 
 @dataclass(frozen=True)
 class Target:
-    """A number to be reached."""
+    """A target value."""
 
     name: str
     part: str  # the row that is judged
@@ -36,7 +36,7 @@ TARGETS = (
     Target("finetuning, times TRL's steps per second", "finetuning", "stored features", "times_trl", 1.5),
     Target("evaluation, times the plain loop", "evaluation", "everything", "times_loop", 4.0),
 )
-"""Judged are the path that ``evaluate`` takes by itself, and the step that ``finetune`` takes by itself where it fits on the device: with
+"""The targets are for the default path of ``evaluate``, and the default step of ``finetune`` where it fits on the device: with
 stored features, without gradient checkpointing."""
 
 
@@ -46,7 +46,7 @@ class TargetVerdict:
 
     target: str
     asked: str  # what it asks for
-    measured: str  # median, and the range over rounds or steps; why there is none
+    measured: str  # median, and the range over rounds or steps; or why they are missing
     verdict: str  # ``met``, ``missed`` (by the median) or ``not measured``
 
 

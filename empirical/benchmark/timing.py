@@ -1,4 +1,4 @@
-"""Times and peak memory, measured so that a GPU's asynchronous work is in them."""
+"""Times and peak memory, including a GPU's asynchronous work."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Timing:
 
 
 def timed(work: Callable[[], object], rounds: int, most: float = float("inf")) -> Timing:
-    """Time rounds of some work, the first always, and no further one that would end later than `most` seconds."""
+    """Time rounds of some work: the first always, further ones only if they would end within `most` seconds."""
     forget_peak()
     seconds: list[float] = []
     while not seconds or (len(seconds) < rounds and sum(seconds) + max(seconds) <= most):

@@ -1,7 +1,7 @@
 """Finetuning steps as ``finetune`` runs them: its Trainer, its arguments, its adapters; and TRL's SFTTrainer on the same rows.
 
-Timed is all that lies between the ends of two steps, data included. Waiting for data is the time in which the Trainer asks its data loader
-for the next batch; what moves to the GPU later, inside the step, counts as work.
+A step's time runs between the ends of two steps, data included. Waiting for data is the time in which the Trainer asks its data loader
+for the next batch; later copies to the GPU, inside the step, count as work.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from empirical.vlm.inference.encoder import Encoder
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-WARM = 2  # steps that are not timed: of the second the optimiser's state is there, and the data loader is one batch ahead
+WARM = 2  # steps that are not timed: from the second on the optimiser's state exists, and the data loader is one batch ahead
 
 
 class StepClock(TrainerCallback):
@@ -58,7 +58,7 @@ class StepClock(TrainerCallback):
         self.ends.append(now())
 
     def steps(self) -> tuple[list[float], list[float]]:
-        """Seconds of each step once steps were warm, and those of waiting among them."""
+        """Seconds of each step after the warm-up, and the seconds of waiting within each."""
         ends = self.ends[WARM - 1 :]
         return [end - before for before, end in pairwise(ends)], self.waited[WARM : len(self.ends)]
 
@@ -93,7 +93,7 @@ def step_row(vlm: VisionLanguageModel, shape: Shape, items: Items, variant: Vari
 
 
 def settings(vlm: VisionLanguageModel, checkpointing: bool, batch_size: int, steps: int, seed: int) -> FinetuneConfig:
-    """Settings of a run of ``finetune``, with its defaults wherever it has some."""
+    """Settings of a run of ``finetune``, with its defaults wherever they exist."""
     content = {"cohort": "", "arm": {"arm": "pair", "references": {"strategy": "random"}}, "model": vlm.config.model_dump()}
     given = {"gradient_checkpointing": checkpointing, "batch_size": batch_size, "steps": steps, "seed": seed}
     return FinetuneConfig.model_validate(content | given)
@@ -118,7 +118,7 @@ def our_trainer(
 def _trainer(
     vlm: VisionLanguageModel, config: FinetuneConfig, variant: Variant, items: Items, pictures: dict[str, Image], out: Path
 ) -> tuple[Trainer, AbstractContextManager[None]]:
-    rows = (config.steps + 2) * config.batch_size  # more than are used: else there would be nothing to fetch during the last step
+    rows = (config.steps + 2) * config.batch_size  # more than are used: otherwise there would be nothing to fetch during the last step
     examples = (items.examples() * (rows // items.queries + 1))[:rows]
     if variant.trl:
         from empirical.benchmark.trl_baseline import sft_trainer

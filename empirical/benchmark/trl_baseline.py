@@ -29,15 +29,15 @@ NEEDED = ("trl", "datasets", "peft")
 
 
 def missing() -> str:
-    """Names of the packages that TRL's row lacks, separated by commas; empty where all are installed."""
+    """Names of missing packages that TRL's row needs, separated by commas; empty where all are installed."""
     return ", ".join(name for name in NEEDED if find_spec(name) is None)
 
 
 def or_why_not(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """Run TRL's code; where it fails, the row is a ``status`` with the error, and the other rows go on. Out of memory is raised."""
+    """Run TRL's code; if it fails, the row has the error as its ``status``, and the other rows continue. Out of memory is raised."""
     try:
         return work()
-    except Exception as error:  # whatever TRL, or this version of it, may raise
+    except Exception as error:  # TRL, in any version, may raise anything
         if is_out_of_memory(error):
             raise
         return {"status": f"failed: {first_line(error)[:200]}"}
@@ -75,7 +75,7 @@ def _arguments(config: FinetuneConfig, out: Path, gpu: bool) -> dict[str, Any]:
 
 
 def _trainable(vlm: VisionLanguageModel, config: FinetuneConfig) -> Any:
-    """Make all of it trainable, or put the same adapters on it, as a user of TRL would: through peft, and nothing besides."""
+    """Make all weights trainable, or put the same adapters on the model, as a user of TRL would: through peft alone."""
     vlm.model.train()
     if config.method == "full":
         return vlm.model.float()

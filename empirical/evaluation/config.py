@@ -34,7 +34,7 @@ class EvaluateConfig(StrictConfig):
     batch_size : int
         Rows in a forward pass. A run that was not finished may be resumed with a smaller one; it keeps what was scored.
     speed : SpeedConfig
-        Which work is saved; the scores stay those of the plain path.
+        Which repeated work is avoided; the scores stay those of the plain path.
     spaced : bool
         Count an answer with and without a space before it as the same; their probabilities are added.
     generate : bool
@@ -42,10 +42,10 @@ class EvaluateConfig(StrictConfig):
     max_new_tokens : int
         Number of tokens after which a generated reply is cut off.
     calibrate_on : str, optional
-        Records of the same model and arms on the ``val`` split: a temperature is fitted there, and ``calibration.json`` and
-        ``reliability.png`` say what it does here. The records themselves keep the scores as they are.
+        Records of the same model and arms on the ``val`` split. A temperature is fitted there; ``calibration.json`` and
+        ``reliability.png`` show its effect here. The scores in the records are not changed.
     doctor : bool
-        Check the model before it is trusted (seconds).
+        Check the model before scoring (takes seconds).
     allow : tuple of str
         Names of audit findings that do not stop the run; recorded in the manifest.
     threads : int, optional

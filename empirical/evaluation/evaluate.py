@@ -1,4 +1,4 @@
-"""Score one or more arms on identical items; finished shards survive a kill, and running again goes on from them."""
+"""Score one or more arms on identical items; finished shards survive a kill, and another run continues from them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from empirical.vlm.doctor import Diagnosis
 
 Report = Callable[[Cohort, Records, RunFolder], None]
-"""Writes what is read off the records into the folder of their run."""
+"""Writes reports on the records into the folder of their run."""
 
 
 def evaluate(config: EvaluateConfig, out: Path | str, *, report: Report | None = None, quiet: bool = False) -> Records:
@@ -83,7 +83,7 @@ def evaluate(config: EvaluateConfig, out: Path | str, *, report: Report | None =
         run.manifest |= {"batch_size_used": config.batch_size} | config.model_dump(include=MAY_CHANGE)
         run.save()
 
-        def record_doctor(diagnosis: Diagnosis) -> None:  # at once: when the scores are there, the doctor is not called again
+        def record_doctor(diagnosis: Diagnosis) -> None:  # immediately: once the scores exist, the doctor is not called again
             run.manifest["doctor"] = diagnosis.to_dict()["checks"]
             run.save()
 
@@ -106,18 +106,18 @@ def evaluate(config: EvaluateConfig, out: Path | str, *, report: Report | None =
 
 
 def _refuse_useless_prefix_cache(config: EvaluateConfig, examples: dict[str, list[Example]]) -> None:
-    """Refuse a prefix cache that was asked for where no prompts begin alike."""
+    """Refuse a requested prefix cache where no prompts share a beginning."""
     from empirical.vlm.inference.prefix_cache import shared_prefix
 
     for name, shown in examples.items() if config.speed.prefix_cache else ():
         if shown[0].reference_ids and shared_prefix(shown[0]) is None:
-            raise InputError(f"prefix_cache: arm '{name}' shows the query first, so that no prompts begin alike; set prefix_cache: false")
+            raise InputError(f"prefix_cache: arm '{name}' shows the query first, so prompts share no beginning; set prefix_cache: false")
 
 
 def batch_size_of_shards(batch_size: int, out: Path) -> int:
-    """Find the batch size by which the shards of a run are cut: the one it was begun with, where it may go on with a smaller one.
+    """Find the batch size that the shards of a run are cut by: its first one, if the run may continue with a smaller one.
 
-    A run that ended out of memory goes on with the batch size it was told to take, and keeps its shards: the batch size is part of its
+    A run that ended out of memory continues with the batch size that the error advised, and keeps its shards: the batch size is part of its
     identity, so it must remain the old one. A larger batch size, or a smaller one in a finished folder that did not use it, is another
     run, which the folder refuses.
     """
@@ -131,7 +131,7 @@ def batch_size_of_shards(batch_size: int, out: Path) -> int:
 
 
 def training_columns(model: str) -> dict[str, Any]:
-    """Columns of the records that say how a model was trained; off the shelf an empty arm, and neither seed nor patients."""
+    """Columns of the records that say how a model was trained; for an off-the-shelf model an empty arm, no seed and no patients."""
     from empirical.vlm.model_id import training_record
 
     training = training_record(model)
@@ -139,7 +139,7 @@ def training_columns(model: str) -> dict[str, Any]:
 
 
 def _rows(config: EvaluateConfig, cohort: Cohort, arm: ArmConfig, examples: Sequence[Example], scores: pd.DataFrame) -> pd.DataFrame:
-    """Put scores and what is known of the items into the columns of the records."""
+    """Put the scores and the items' own columns into the columns of the records."""
     import pandas as pd
     from scipy.special import logsumexp, softmax
 
@@ -176,6 +176,4 @@ def _advice(config: EvaluateConfig) -> str:
 
     if str(dtype_of(config.model)) != "torch.float32":
         return "load the model with dtype: float32"
-    return (
-        f"the model computes in float32 already, so its weights are no numbers or too large: look at the training of '{config.model.name}'"
-    )
+    return f"the model computes in float32 already, so its weights are not finite or too large: check the training of '{config.model.name}'"

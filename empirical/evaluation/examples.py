@@ -1,4 +1,4 @@
-"""What every arm of an evaluation shows, on the same items, and the references it shows them beside."""
+"""What every arm of an evaluation shows, on the same items, with which references."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ class ArmExamples:
 
     examples: dict[str, list[Example]]
     references: dict[str, Assignment | None]  # None for an arm without references
-    left_out: frozenset[str]  # queries for which some arm has no reference, on request; no arm shows them
+    left_out: frozenset[str]  # queries without a reference in some arm, left out on request; no arm shows them
 
     def images(self) -> set[str]:
         """Name all images that are shown."""
         return {image for examples in self.examples.values() for example in examples for image in example.images}
 
     def write_references(self, config: EvaluateConfig, cohort: Cohort, run: RunFolder, quiet: bool) -> None:
-        """Write the references beside a run, and count who could not be matched and who is left out."""
+        """Write the references into a run's folder, and count unmatched and left-out queries."""
         for name, assignment in self.references.items():
             save_references(cohort, config.split, assignment, run, name, quiet)
         run.count("left_out", len(self.left_out))
@@ -48,7 +48,7 @@ def prepare_examples(config: EvaluateConfig, cohort: Cohort) -> ArmExamples:
         examples[name] = [example for example in built if example.item_id not in left_out]
         if len({example.answer for example in examples[name]}) < 2:
             raise InputError(
-                f"'leave_out' leaves {len(examples[name])} of {len(built)} queries, not of both classes; relax the matching instead"
+                f"'leave_out' leaves {len(examples[name])} of {len(built)} queries, which are all of one class; relax the matching instead"
             )
     return ArmExamples(examples, references, left_out)
 

@@ -1,4 +1,4 @@
-"""Whether the images behind finished shards are still those that were imported."""
+"""Whether the images of finished shards are still those that were imported."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from see_in_pairs.files import files_in, read_json, sha256, write_json
 
 STAMPS = "images.json"
 YOUNG = 2.0
-"""Seconds: two writes so close to each other may bear the same time, so a file that was just written is hashed the next time, too."""
+"""Seconds: two writes so close together may have the same time, so a file that was just written is hashed again the next time."""
 
 FileStamps = dict[str, list[int]]
 """Size, inode, time of modification and time of change (nanoseconds) of each file, by its path."""
@@ -24,14 +24,14 @@ FileStamps = dict[str, list[int]]
 def verify_images(cohort: Cohort, names: Iterable[str], folder: Path) -> FileStamps:
     """Check images before finished shards in a folder are reused; those that are read anyway are checked as they are read.
 
-    Returns the stamps of all files as they stand before any is read, for `save_stamps`.
+    Returns the stamps of all files, taken before any is read, for `save_stamps`.
     """
     files = {str(path): known for path, known in (image_file(cohort, name) for name in set(names)) if known}
     stamps = {path: stamp for path in files if (stamp := _stamp(Path(path)))}
     if not files_in(folder, "*.parquet"):
         return stamps
     # Hashing all images would take as long as reading them. A file is hashed again only where its stamp is not the one under which it was
-    # last found in order; its time of change (ctime) is the system's own: unlike the time of modification it cannot be set back.
+    # last found correct. Its time of change (ctime) is set by the system: unlike the time of modification it cannot be set back.
     before = _saved_stamps(folder / STAMPS)
     doubtful = [path for path in stamps if before.get(path) != stamps[path]]
     with ThreadPoolExecutor() as pool:
@@ -42,7 +42,7 @@ def verify_images(cohort: Cohort, names: Iterable[str], folder: Path) -> FileSta
 
 
 def save_stamps(stamps: FileStamps, folder: Path) -> None:
-    """Record under which stamps images were found in order, so that they need not be hashed the next time."""
+    """Record the stamps of images found correct, so that they need not be hashed the next time."""
     limit = (time.time() - YOUNG) * 1e9
     write_json(folder / STAMPS, {path: stamp for path, stamp in stamps.items() if max(stamp[2:]) < limit})
 

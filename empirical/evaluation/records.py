@@ -22,20 +22,20 @@ COLUMNS = (
     "p_positive", "logp", "mass_outside", "generated", "parsed", "score_seconds",
 )  # fmt: skip
 MAY_LACK = ("train_seed", "n_train")
-"""Whole numbers that are null off the shelf, where nothing was trained."""
+"""Whole numbers that are null for an off-the-shelf model, where nothing was trained."""
 KEYS = ("run_id", "arm", "item_id", "seed", "train_seed")
 
 
 @dataclass(frozen=True, repr=False)
 class Records:
-    """Scores of items, with the names of the classes they are about.
+    """Scores of items, with the names of their classes.
 
     Parameters
     ----------
     table : pandas.DataFrame
-        One row per (run, arm, item), with the columns `COLUMNS`. ``train_seed`` and ``n_train`` are null off the shelf.
-        ``reference_ids`` and ``reference_patient_ids`` hold lists of strings, ``logp`` a dict from each answer to its log-probability
-        (natural logarithm); ``p_positive`` lies in [0, 1].
+        One row per (run, arm, item), with the columns `COLUMNS`. ``train_seed`` and ``n_train`` are null for an off-the-shelf model.
+        ``reference_ids`` and ``reference_patient_ids`` contain lists of strings, ``logp`` a dict from each answer to its log-probability
+        (natural logarithm); ``p_positive`` is in [0, 1].
     positive : tuple of str
         The label(s) to detect.
     healthy : str
@@ -57,7 +57,7 @@ class Records:
         return html_frame(repr(self), self.summary())
 
     def summary(self) -> pd.DataFrame:
-        """Count what the records hold.
+        """Count the rows, items and patients in the records.
 
         Returns
         -------
@@ -138,12 +138,12 @@ def read_records(path: Path | str) -> Records:
     Parameters
     ----------
     path : Path or str
-        A ``records.parquet``, or a folder that holds one.
+        A ``records.parquet``, or a folder that contains one.
 
     Returns
     -------
     Records
-        The table, with the class names that its metadata hold.
+        The table, with the class names from its metadata.
 
     Raises
     ------
@@ -160,7 +160,7 @@ def read_records(path: Path | str) -> Records:
     try:
         table = pq.read_table(path)
         frame = table.to_pandas()
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # names and text that are no UTF-8 show only when they are read
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # names and text that are not UTF-8 are found only when they are read
         raise InputError(f"{path}: cannot be read as Parquet ({first_line(error)})") from None
     try:
         names = json.loads((table.schema.metadata or {}).get(b"see_in_pairs", b'{"positive": [], "healthy": ""}'))
@@ -170,16 +170,16 @@ def read_records(path: Path | str) -> Records:
         for column in ("reference_ids", "reference_patient_ids"):
             frame[column] = [list(ids) for ids in frame[column]]
         return Records(_null_off_the_shelf(frame), positive, healthy)
-    except (ValueError, TypeError, KeyError) as error:  # columns, or names of classes, of another kind
-        wrong = f"{path}: its columns or class names are not as 'see-in-pairs evaluate' writes them ({first_line(error)}); write it anew"
+    except (ValueError, TypeError, KeyError) as error:  # columns or class names of another type
+        wrong = f"{path}: its columns or class names are not as 'see-in-pairs evaluate' writes them ({first_line(error)}); write it again"
         raise error if isinstance(error, InputError) else InputError(wrong) from None
 
 
 def _null_off_the_shelf(frame: pd.DataFrame) -> pd.DataFrame:
-    """Give whole numbers their type, nulls included; earlier versions wrote 0 for the seed and number of a training that was none."""
+    """Give whole numbers their type, nulls included; where nothing was trained, earlier versions wrote 0 for seed and number."""
     frame = frame.astype(dict.fromkeys(MAY_LACK, "Int64"))
     untrained = (frame["train_arm"] == "") & (frame["n_train"] == 0)
-    seeds = untrained & bool((frame.loc[untrained, "train_seed"].fillna(0) == 0).all())  # a study writes there the seed of its design
+    seeds = untrained & bool((frame.loc[untrained, "train_seed"].fillna(0) == 0).all())  # a study writes the seed of its design there
     frame.loc[untrained, "n_train"] = None
     frame.loc[seeds, "train_seed"] = None
     return frame
@@ -191,7 +191,7 @@ def concatenate(parts: Sequence[Records]) -> Records:
 
     names = {(part.positive, part.healthy) for part in parts}
     if len(names) != 1:
-        raise InputError(f"records of different classes cannot be put together: {first_few(sorted(map(str, names)))}")
+        raise InputError(f"records of different classes cannot be combined: {first_few(sorted(map(str, names)))}")
     (positive, healthy) = names.pop()
     return Records(pd.concat([part.table for part in parts], ignore_index=True), positive, healthy)
 
@@ -199,7 +199,7 @@ def concatenate(parts: Sequence[Records]) -> Records:
 def _validate(table: pd.DataFrame, source: str) -> None:
     missing = [column for column in COLUMNS if column not in table.columns]
     if missing:
-        raise InputError(f"{source}: records lack the column(s) {first_few(missing)}; write them with 'see-in-pairs evaluate'")
+        raise InputError(f"{source}: records do not have the column(s) {first_few(missing)}; write them with 'see-in-pairs evaluate'")
     twice = table.duplicated(list(KEYS))
     if twice.any():
         raise InputError(f"{source}: {int(twice.sum())} records occur twice (item {first_few(list(table.loc[twice, 'item_id']))})")

@@ -1,4 +1,4 @@
-"""Scores arms shard by shard; finished shards survive a kill, and each item in them carries the key of what its score depends on."""
+"""Scores arms shard by shard; finished shards survive a kill, and each item in them has a key of everything its score depends on."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from empirical.vlm.inference.batch_scorer import BatchScorer
 
 SHARDS = "pieces"
-"""Folder of the shards in that of a run; under this name, so that evaluations begun by earlier versions go on."""
+"""Folder of the shards in a run's folder; with this name, evaluations begun by earlier versions continue."""
 
-BATCHES_PER_SHARD = 8  # little is lost in a kill, and the disk is not kept busy
+BATCHES_PER_SHARD = 8  # a kill loses little, and the disk is not kept busy
 
 
 class ItemKeys:
@@ -40,7 +40,7 @@ class ItemKeys:
         refuse_other_prompts(config.model, config.prompts, config.allow_other_prompt)
 
     def key(self, example: Example) -> str:
-        """Hash the ordered image hashes, the prompt, and what is the same for all items (`context`)."""
+        """Hash the ordered image hashes, the prompt, and everything that all items share (`context`)."""
         words = [[part.kind, part.text] for part in example.parts]
         return content_hash([self.context, words, [self._image_hashes.get(image, image) for image in example.images]])
 
@@ -57,7 +57,7 @@ class ItemKeys:
 
     @cached_property
     def _image_hashes(self) -> dict[str, str]:
-        """Hashes of the cohort's images; what is not among them (noise, a blank) is made from its name, which then is its hash."""
+        """Hashes of the cohort's images; another image (noise, a blank) is made from its name, which then serves as its hash."""
         table = self.cohort.table
         return dict(zip(table["item_id"], table["sha256"], strict=True))
 
@@ -65,8 +65,8 @@ class ItemKeys:
 class ShardScorer:
     """Scores arms; the model is loaded when the first missing shard asks for it.
 
-    `shard_batch_size` is the batch size that shards were cut by when the run was begun; forward passes take the config's, which may
-    be smaller. `diagnosed` is called with what the doctor finds, before anything is scored.
+    `shard_batch_size` is the batch size that shards were cut by at the start of the run; forward passes use the config's, which may
+    be smaller. `diagnosed` is called with the doctor's findings, before anything is scored.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class ShardScorer:
         self._shards = PartCache(folder, quiet, again="scored again")
         self._current: tuple[str, Sequence[Example]] | None = None
         self._scored = 0
-        self._shown: list[Example] = []  # by all arms
+        self._shown: list[Example] = []  # of all arms
 
     def score_arms(self, examples: Mapping[str, Sequence[Example]]) -> dict[str, pd.DataFrame]:
         """Score all arms; where memory runs out, end with the batch size that fits."""
@@ -101,7 +101,7 @@ class ShardScorer:
             raise InputError(
                 "out of memory before the first item: the model itself hardly fits; take a smaller one, or model.dtype: bfloat16"
             )
-        # The shard that failed is the one to try: others may have shorter prompts. What fits is kept, and no shard is scored twice.
+        # Try the shard that failed: others may have shorter prompts. Finished scores are kept, and no shard is scored twice.
         fits = largest_that_fits(self._retry_shard, self.config.batch_size // 2)
         kept = f"{self._scored} of {sum(map(len, examples.values()))} scores are kept"
         if not fits:
@@ -115,7 +115,7 @@ class ShardScorer:
 
         from empirical.vlm.inference.batch_scorer import order_by_prefix
 
-        # Cut by the batch size the run was begun with: shards keep their items, and so their files, when it goes on with a smaller one.
+        # Cut by the batch size of the run's start: shards keep their items, and so their files, when it continues with a smaller one.
         size = self.shard_batch_size * BATCHES_PER_SHARD
         order = order_by_prefix(examples, self.shard_batch_size)
         starts = range(0, len(order), size)
@@ -173,7 +173,7 @@ class ShardScorer:
 
 
 def refuse_other_prompts(model: ModelConfig, prompts: PromptConfig, allow_other_prompt: bool = False) -> None:
-    """Refuse to score a finetuned model with other prompts than it was trained on."""
+    """Refuse to score a finetuned model with prompts that differ from its training."""
     from empirical.vlm.input_spec import check_input_spec, image_order
     from empirical.vlm.model_id import training_record
 

@@ -1,4 +1,4 @@
-"""Pretrain the pocket VLM on procedural pictures that have nothing to do with medicine, so that it can look, count and compare.
+"""Pretrain the pocket VLM on procedural, non-medical pictures, so that it can detect, count and compare.
 
 `pretrain` is one run by its `config`, `grid` several side by side. `backgrounds` and `shapes` paint, `questions` asks about what was
 painted, `dataset` puts questions in an order from easy to hard, `evaluation` asks held-out ones, `card` writes the model card.

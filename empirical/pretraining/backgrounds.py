@@ -1,7 +1,7 @@
-"""Backgrounds of procedural pictures. Each is drawn from a few parameters, whose middle band is kept for the test.
+"""Backgrounds of procedural pictures. Each has a few random parameters, whose middle band is reserved for the test.
 
 A background is an array of gray values with mean about 0 and standard deviation about 1. Regular backgrounds repeat themselves, so that one
-picture of them shows what belongs and what does not; irregular backgrounds do not, and only a second picture can tell.
+picture shows what is foreign to it; irregular backgrounds do not, and only a second picture can tell.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 HELD_OUT = (0.4, 0.6)
-"""The band of every parameter (as a share of its range) that training never draws from, and the test of new parameters always does."""
+"""The band of every parameter (as a share of its range) that is never used in training and always in the test of new parameters."""
 
 Background = Callable[[np.random.Generator, int, bool], np.ndarray]
 """From (generator, side in pixels, whether parameters are of the held-out band) to gray values of shape (side, side)."""

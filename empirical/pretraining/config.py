@@ -30,7 +30,7 @@ class HardnessConfig(StrictConfig):
     rise : float
         Share of the steps over which the largest hardness rises from 0 to 1.
     lean : float
-        How draws lean towards the largest hardness: they are it times ``u ** (1 / lean)`` with uniform u, so 1 is uniform, and the mean
+        How draws lean towards the largest hardness: the largest times ``u ** (1 / lean)`` with uniform u, so 1 is uniform, and the mean
         is ``lean / (1 + lean)`` of the largest.
     likeness : float
         Correlation of the backgrounds of the two pictures in ``new`` and ``where`` at hardness 1; at hardness 0 they are the same.
@@ -60,7 +60,7 @@ class HardnessConfig(StrictConfig):
         rng : numpy.random.Generator
             Generator of the question.
         done : float
-            Share of the training that is over, in [0, 1).
+            Share of the training that is finished, in [0, 1).
 
         Returns
         -------
@@ -70,7 +70,7 @@ class HardnessConfig(StrictConfig):
         return min(1.0, done / self.rise) * rng.random() ** (1 / self.lean)
 
     def difficulty(self, hardness: float) -> Difficulty:
-        """Translate a hardness into what questions look like.
+        """Translate a hardness into the difficulty of a question's pictures.
 
         Parameters
         ----------
@@ -100,7 +100,7 @@ class PretrainConfig(ScheduleConfig):
     model : PocketConfig
         Architecture and size of the model, and seed of its first weights.
     start : str, optional
-        A pocket model to go on from (``pocket``, the bundled one, or a folder), instead of random weights; `model` is its shape.
+        A pocket model to start from (``pocket``, the bundled one, or a folder), instead of random weights; `model` is its shape.
     kinds : dict of str to float
         How often each kind of question is asked, relative to the others.
     hardness : HardnessConfig
@@ -112,7 +112,7 @@ class PretrainConfig(ScheduleConfig):
     examine_every : int
         Steps between evaluations on new pictures, for the learning curves.
     questions : int
-        Questions per kind and test in the final evaluation; a quarter of them in those before.
+        Questions per kind and test in the final evaluation; a quarter of them in earlier ones.
     save_every : int
         Steps between checkpoints; a killed run goes on from the last.
     threads : int, optional
@@ -146,5 +146,5 @@ class PretrainConfig(ScheduleConfig):
         if unknown:
             raise ValueError(f"kinds: unknown {first_few(unknown)}; known: {', '.join(KINDS)}")
         if not self.kinds or min(self.kinds.values()) < 0 or not 1e-6 <= max(self.kinds.values()) <= 1e6:
-            raise ValueError("kinds: give at least one kind of question a positive weight, none a negative one, and none above a million")
+            raise ValueError("kinds: give at least one kind of question a positive weight; no weight may be negative or above a million")
         return self

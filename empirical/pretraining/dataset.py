@@ -1,4 +1,4 @@
-"""Questions in a fixed order: each can be made again from its number alone, so nothing is stored and a resume is exact."""
+"""Questions in a fixed order: each is made from its number alone, so nothing is stored and a resumed run is exact."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 TRAIN, TEST = 0, 1  # spawn keys: training and test draw from separate generators
-CACHED = 512  # questions kept painted: a batch asks for each twice or three times
+CACHED = 512  # painted questions kept in memory: a batch asks for each two or three times
 
 Test = Literal["pictures", "parameters", "wordings"]
 TESTS: tuple[Test, ...] = ("pictures", "parameters", "wordings")
-"""What is new in a test: only the pictures, or also the parameters of their backgrounds, or also the wording of the question."""
+"""What is new in a test: the pictures only, also the parameters of their backgrounds, or also the wording of the question."""
 
 
 @cache
@@ -101,7 +101,7 @@ def training_dataset(config: PretrainConfig) -> QuestionDataset:
 
 
 def test_dataset(config: PretrainConfig, kind: str, test: Test, length: int) -> QuestionDataset:
-    """Questions of a test: one kind, as hard as they get; none of its pictures is ever trained on."""
+    """Questions of a test: one kind, at the full hardness; its pictures are never used in training."""
 
     def difficulty(number: int, rng: np.random.Generator) -> Difficulty:
         return config.hardness.difficulty(1.0)

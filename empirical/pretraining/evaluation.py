@@ -31,8 +31,8 @@ class EvalCondition:
 
     kind: str
     test: Test  # what is new (see `empirical.pretraining.dataset.TESTS`)
-    # what is done to two pictures: nothing (empty), ``swapped``; the first is ``blank`` (a flat gray), or the second is a ``duplicate`` of
-    # the first. The right answer changes with them; where a blank leaves none, the old one is kept, which nobody can then know
+    # change of two pictures: none (empty), ``swapped``; the first is ``blank`` (a flat gray), or the second is a ``duplicate`` of
+    # the first. The right answer changes with them; where a blank leaves no right answer, the old one is kept, which cannot be known
     change: Change = ""
 
 
@@ -85,7 +85,7 @@ def _scores(vlm: VisionLanguageModel, dataset: QuestionDataset, condition: EvalC
 
 
 def _changed(dataset: QuestionDataset, change: Change) -> Callable[[str], Image]:
-    """Wrap the pictures of a dataset so that they are shown as changed."""
+    """Wrap a dataset so that its pictures are shown with a change."""
     from PIL import Image
 
     def image_of(name: str) -> Image.Image:

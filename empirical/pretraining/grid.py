@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 
 class GridConfig(StrictConfig):
-    """Which runs are made: every model with every learning rate and seed, alike in all else.
+    """Which runs are made: every model with every learning rate and seed, with the same other settings.
 
     Parameters
     ----------
     base : PretrainConfig
         Settings that all runs have in common.
     models : dict of str to PocketConfig
-        Architectures and sizes to be compared, by a name.
+        Architectures and sizes to compare, by name.
     learning_rates : list of float
         Peak learning rates of AdamW, each named once.
     seeds : list of int
@@ -75,7 +75,7 @@ def cells(grid: GridConfig) -> list[GridRun]:
 
 
 def pretrain_grid(grid: GridConfig, out: Path, *, workers: int = 1, quiet: bool = False) -> pd.DataFrame:
-    """Run the grid; called again after a kill, it goes on."""
+    """Run the grid; called again after a kill, it continues."""
     import pandas as pd
 
     with RunFolder(out, "pretrain-grid", grid.model_dump()) as run:

@@ -1,4 +1,4 @@
-"""Train the pocket VLM from nothing on procedural questions: checkpoints, learning curves, evaluation, model card."""
+"""Train the pocket VLM from scratch on procedural questions: checkpoints, learning curves, evaluation, model card."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from empirical.vlm.config import VisionLanguageModel
 
 COARSER = 4
-"""Evaluations during training ask this many times fewer questions than the one at the end."""
+"""Evaluations during training ask this many times fewer questions than the final one."""
 
 
 def pretrain(config: PretrainConfig, out: Path | str, *, quiet: bool = False) -> Path:
-    """Train a pocket VLM from nothing; called again after a kill, it goes on and ends in the same weights.
+    """Train a pocket VLM from scratch; called again after a kill, it continues and ends with the same weights.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ def _built(config: PretrainConfig, run: RunFolder) -> str:
 
 
 def _check_shape(config: PretrainConfig, vlm: VisionLanguageModel) -> None:
-    """Refuse to go on from a model of another shape than the config describes, by which card and pictures are made."""
+    """Refuse to start from a model whose shape differs from the config, since card and pictures follow the config."""
     from empirical.vlm.config import ModelConfig
     from empirical.vlm.loading import load_vlm
 

@@ -3,12 +3,12 @@
 ===========  ========  =============================================================================================
 kind         pictures  the answer
 ===========  ========  =============================================================================================
-defect       1         whether a regular background bears a shape
-count        1         how many shapes a faint background bears
-odd          1         where the shape is that is unlike the other three
-same         2         whether the second picture is the first one again, up to noise
-brighter     2         which is brighter on the whole, backgrounds being unlike
-new          2         whether the second bears a shape that the first does not; the first may bear one that the second lacks
+defect       1         whether a regular background has a shape on it
+count        1         how many shapes a faint background has on it
+odd          1         where the one shape is that differs from the other three
+same         2         whether both pictures are the same, up to noise
+brighter     2         which is brighter on average; the backgrounds differ
+new          2         whether the second has a shape that the first does not; the first may have one that the second does not
 where        2         where that shape is
 ===========  ========  =============================================================================================
 
@@ -43,7 +43,7 @@ NOISE = 0.25
 
 @dataclass(frozen=True)
 class Difficulty:
-    """How hard the pictures of a question are to read."""
+    """How difficult the pictures of a question are."""
 
     # how strongly shapes stand out, in standard deviations of a background of full strength. In ``brighter`` the means of the two pictures
     # differ by a quarter of it
@@ -156,7 +156,7 @@ def _quarter(shape: PlacedShape, size: int) -> str:
 def _clutter(
     rng: np.random.Generator, size: int, difficulty: Difficulty, held_out: bool, edge: float = EDGE
 ) -> tuple[np.ndarray, list[PlacedShape], PlacedShape]:
-    """An irregular background, up to three shapes on it that say nothing, and one more of the same kind that may."""
+    """An irregular background, up to three distracting shapes on it, and one more of the same kind that may decide the answer."""
     background = _background(rng, size, difficulty, held_out, IRREGULAR)
     others = int(rng.integers(1, 4)) if rng.random() < difficulty.clutter else 0
     *shapes, extra = scattered(rng, size, others + 1, difficulty.amplitude, edge=edge)
@@ -168,7 +168,7 @@ def _background(rng: np.random.Generator, size: int, difficulty: Difficulty, hel
 
 
 def _related(rng: np.random.Generator, background: np.ndarray, difficulty: Difficulty, held_out: bool) -> np.ndarray:
-    """Paint a background that is like another: as two patients' anatomy is, not as two pictures of one."""
+    """Paint a background similar to another, as the anatomy of two patients is similar (not two pictures of one patient)."""
     if difficulty.likeness == 1:
         return background
     other = _background(rng, len(background), difficulty, held_out, IRREGULAR)

@@ -1,4 +1,4 @@
-"""Small shapes with soft edges that are added to a background, one by one and of known place."""
+"""Small shapes with soft edges that are added to a background one by one, at known places."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ EDGE = 0.8
 """Width of a sharp shape's edge, in pixels."""
 
 APART = 1.5
-"""Least distance of two centres in sums of radii: more than the square root of 2, so that squares do not touch at their corners."""
+"""Smallest distance of two centres in sums of radii: above the square root of 2, so that squares do not touch at their corners."""
 
 ATTEMPTS = 100
-"""Places that are tried before a scatter of shapes is begun anew."""
+"""Places that are tried before all shapes are scattered again."""
 
 SignedDistance = Callable[[np.ndarray, np.ndarray, float], np.ndarray]
 
@@ -78,4 +78,4 @@ def scattered(
             shapes.append(PlacedShape(drawn, float(row), float(column), float(radius), sign * amplitude, edge))
         if len(shapes) == number:
             return shapes
-    return scattered(rng, size, number, amplitude, outline, edge)  # those placed first left no room for the others: begin anew
+    return scattered(rng, size, number, amplitude, outline, edge)  # the first ones left no room for the others: start again

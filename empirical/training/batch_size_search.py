@@ -1,4 +1,4 @@
-"""When memory runs out in training: search the batch size that would have fitted."""
+"""When memory runs out in training: find a batch size that would have fitted."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from empirical.vlm.out_of_memory import largest_that_fits
 from see_in_pairs.errors import InputError
 
 CANDIDATES = 32
-"""Prompts that are encoded, one by one, to find the longest; they are those with the largest pictures."""
+"""Number of prompts that are encoded, one by one, to find the longest: those with the largest pictures."""
 
 
 @dataclass(frozen=True)
 class StepSettings:
-    """What decides how much memory a step takes, apart from the model and its images."""
+    """What decides the memory of a step, apart from the model and its images."""
 
     batch_size: int
     gradient_accumulation: int
@@ -37,12 +37,12 @@ def out_of_memory(
     settings: StepSettings, step: Callable[[Sequence[Example]], Any] | None, examples: Sequence[Example], fixed: FixedMemory | None = None
 ) -> InputError:
     """Find the batch size that would have fitted, and the accumulation that keeps the optimiser's steps as they were; one line."""
-    # Call this outside the ``except`` block that caught the failure: the failed step's tensors live as long as its traceback, and would
-    # be missing in every attempt. Halving, not a finer search: an attempt costs a step, and accumulation divides best by powers of two.
+    # Call this outside the ``except`` block that caught the failure: the failed step's tensors live as long as its traceback, and their
+    # memory would be missing in every attempt. Halving, not a finer search: an attempt costs a step, accumulation splits in powers of 2.
     half = settings.batch_size // 2
     fits = half if step is None else largest_that_fits(lambda size: step(examples[:size]), half)
     if fits == 0:
-        holds = f" (weights, gradients and Adam's moments hold {fixed})" if fixed and settings.method == "full" else ""
+        holds = f" (weights, gradients and Adam's moments take {fixed})" if fixed and settings.method == "full" else ""
         return InputError(f"out of memory even with batch_size 1{holds}; {_instead(settings)}")
     wanted = settings.batch_size * settings.gradient_accumulation
     accumulation = math.ceil(wanted / fits)
@@ -54,7 +54,7 @@ def out_of_memory(
 
 
 def longest_first(examples: Sequence[Example], encoder: Encoder, most: int, area: Callable[[str], int]) -> list[Example]:
-    """Choose `most` rows that take most memory, those with the most tokens first; where fewer differ, they are repeated."""
+    """Choose the `most` rows that take the most memory, longest first; if fewer rows differ, they are repeated."""
     different = list({(example.images, example.parts): example for example in examples}.values())
     areas = {name: area(name) for example in different for name in example.images}
 
@@ -69,7 +69,7 @@ def longest_first(examples: Sequence[Example], encoder: Encoder, most: int, area
 
 
 def _instead(settings: StepSettings) -> str:
-    """Say what takes less memory than the run."""
+    """Say how the run can take less memory."""
     ways = [] if settings.checkpointing else ["gradient_checkpointing: true"]
     ways.append("fewer pixels (model.image_processor.size)")
     return f"set {', '.join(ways)}, or {fewer_weights(settings.method)}"

@@ -1,6 +1,6 @@
-"""Callbacks of a training: marks of whole checkpoints, a stop where it diverges, a progress bar, and trackers (TensorBoard, W&B).
+"""Callbacks of a training: marks of complete checkpoints, a stop if it diverges, a progress bar, and trackers (TensorBoard, W&B).
 
-What a tracker writes is in the run's own folder.
+Trackers write into the run's own folder.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ TOTALS = ("train_runtime", "train_samples_per_second", "train_steps_per_second",
 
 
 class MarkComplete(TrainerCallback):
-    """Mark a checkpoint once all of it is on disk, so that a kill while it is written cannot spoil the resume."""
+    """Mark a checkpoint once all of it is on disk, so that a kill during writing cannot spoil the resume."""
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Write the mark, from the first process."""
         if torch.distributed.is_initialized():
-            torch.distributed.barrier()  # a mark by the first to be done would vouch for files that another has yet to write
+            torch.distributed.barrier()  # a mark by the first process that finishes would cover files that another has not written yet
         if state.is_world_process_zero:
             mark_whole(Path(args.output_dir or ".") / f"checkpoint-{state.global_step}")
 
 
 class StopOnNonFinite(TrainerCallback):
-    """Stop where the loss or the gradient is not finite: so would be every later step, and every checkpoint."""
+    """Stop when the loss or the gradient is not finite: every later step and checkpoint would not be finite either."""
 
     def on_log(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: dict[str, Any] | None = None, **_: Any
@@ -49,18 +49,18 @@ class StopOnNonFinite(TrainerCallback):
             if value is not None and not math.isfinite(float(value)):
                 raise InputError(
                     f"training diverged: the {what} is {float(value)} at step {state.global_step} of {state.max_steps}; "
-                    f"lower learning_rate ({args.learning_rate:g}) or raise warmup, and begin in a new folder"
+                    f"lower learning_rate ({args.learning_rate:g}) or raise warmup, and start in a new folder"
                 )
 
 
 class StepProgress(TrainerCallback):
-    """Moves a progress bar with every step, and shows the loss beside it."""
+    """Advances a progress bar with every step, and shows the loss beside it."""
 
     def __init__(self, bar: ProgressBar) -> None:
         self.bar, self.note = bar, ""
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        """Move the bar; after a resume, by all steps that were made before."""
+        """Advance the bar; after a resume, by all earlier steps."""
         self.bar.advance(state.global_step - self.bar.done, self.note)
 
     def on_log(
@@ -72,27 +72,27 @@ class StepProgress(TrainerCallback):
 
 
 def trackers(report_to: Sequence[str], settings: dict[str, Any], out: Path, quiet: bool) -> list[TrainerCallback]:
-    """Make the callbacks of the trackers that a run reports to; `settings` are those that W&B shows beside it."""
+    """Make the callbacks of the trackers that a run reports to; W&B shows `settings` beside the run."""
     callbacks: list[TrainerCallback] = [EventFiles(out / "tensorboard")] if "tensorboard" in report_to else []
     return [*callbacks, WandbRun(settings, out, quiet)] if "wandb" in report_to else callbacks
 
 
 class EventFiles(TensorBoardCallback):
-    """TensorBoard's event files, beside the model: the Trainer would put them among the checkpoints, which go when the run is finished."""
+    """TensorBoard's event files, beside the model: the Trainer would put them among the checkpoints, which are deleted at the end."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
         self.logging_dir = str(folder)
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        """Begin a file that purges what a killed run logged beyond its last checkpoint: those steps are run, and logged, again."""
+        """Start a file that drops the log of a killed run after its last checkpoint: those steps are run, and logged, again."""
         if state.is_world_process_zero:
             self.tb_writer = self._SummaryWriter(log_dir=self.logging_dir, purge_step=state.global_step + 1)
         super().on_train_begin(args, state, control, **kwargs)
 
 
 class WandbRun(WandbCallback):
-    """One W&B run for one finetuning: the Trainer's own callback would begin another at every resume, and never end it.
+    """One W&B run for one finetuning: the Trainer's own callback would start another at every resume, and never end it.
 
     A second training in the same process would then be logged into the run of the first.
     """
@@ -102,10 +102,10 @@ class WandbRun(WandbCallback):
         self.run_settings, self.out, self.quiet = settings, out, quiet
 
     def setup(self, args: TrainingArguments, state: TrainerState, model: Any, **kwargs: Any) -> None:
-        """Begin the W&B run, or go on with it."""
+        """Start the W&B run, or continue it."""
         if state.is_world_process_zero:
             if self._wandb.run is not None:
-                self._wandb.finish()  # of something else in this process
+                self._wandb.finish()  # a run of other code in this process
             self._wandb.init(
                 project=os.environ.get("WANDB_PROJECT", "see-in-pairs"),
                 name=self.out.resolve().name,
@@ -113,7 +113,7 @@ class WandbRun(WandbCallback):
                 resume="allow",
                 dir=str(self.out),
                 config={"see_in_pairs": self.run_settings},
-                settings=self._wandb.Settings(silent=self.quiet, console="off"),  # what the terminal shows stays there
+                settings=self._wandb.Settings(silent=self.quiet, console="off"),  # output of the terminal is not uploaded
             )
         super().setup(args, state, model, **kwargs)
 
@@ -127,7 +127,7 @@ class WandbRun(WandbCallback):
     def on_log(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, model: Any = None, logs: Any = None, **kwargs: Any
     ) -> None:
-        """Log under the number of the step: W&B then knows again what a resumed training logs a second time."""
+        """Log under the number of the step: W&B then recognises steps that a resumed training logs a second time."""
         if not state.is_world_process_zero:
             return
         self._wandb.run.summary.update({key: value for key, value in logs.items() if key in TOTALS})
@@ -135,7 +135,7 @@ class WandbRun(WandbCallback):
         self._wandb.log({**each, "train/global_step": state.global_step}, step=state.global_step)
 
     def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        """End the W&B run, for what else is trained in this process."""
+        """End the W&B run, so that a later training in this process gets its own."""
         super().on_train_end(args, state, control, **kwargs)
         if state.is_world_process_zero:
             self._wandb.finish()

@@ -1,7 +1,7 @@
-"""Whether a step fits without gradient checkpointing: tried before the first step, where the config leaves it open.
+"""Whether a step fits without gradient checkpointing: tried before the first step, if the config does not decide it.
 
-Checkpointing computes every layer a second time, which with adapters is half as much work again, and changes no weights. So it is asked
-for only where memory is short; how short depends on the device, the pictures and the batch, and is found out rather than estimated.
+Checkpointing computes every layer a second time (with adapters half as much work again), and changes no weights. So it is used
+only where memory is short. That depends on the device, the pictures and the batch, and is tried rather than estimated.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ SHARE = 0.9
 """Share of a device's memory that a step may take; the rest is for fragmentation, and for other processes."""
 
 SHORT = "short_of_memory"
-"""File in a run's folder: a step did not fit after all."""
+"""File in a run's folder that says: a step did not fit, although the trial did."""
 
 
 def trial_decides(asked: bool | None, run: Path, capacity: int | None) -> bool:
-    """Whether a trial is to decide: nothing is asked for, memory has a limit, no other process waits, and no trial was wrong before."""
+    """Whether a trial decides: the config does not, memory has a limit, no other process waits, and no earlier trial was wrong."""
     return asked is None and capacity is not None and world_size() == 1 and not (run / SHORT).exists()
 
 
@@ -41,14 +41,14 @@ def fits_without_checkpointing(trainer: AnswerTrainer, examples: Sequence[Exampl
     with torch.random.fork_rng(devices=[device], device_type=device.type):
         if not runs_in_memory(lambda: trainer.try_passes(examples)):
             return False
-    moments = fixed.state // 2  # Adam's, which come into being with the first update only
+    moments = fixed.state // 2  # Adam's, which exist only after the first update
     return torch.cuda.max_memory_allocated(device) + moments <= SHARE * capacity
 
 
 def record_shortage(run: Path) -> InputError:
-    """Record that a step did not fit although the trial did, so that the run goes on with checkpointing; the error says what to do."""
-    write_text(run / SHORT, "A step ran out of memory without gradient checkpointing: this run goes on with it.\n")
+    """Record that a step did not fit although the trial did, so that the run continues with checkpointing; the error says what to do."""
+    write_text(run / SHORT, "A step ran out of memory without gradient checkpointing: this run continues with it.\n")
     return InputError(
-        "out of memory without gradient checkpointing, although a trial step fitted; run again with the same --out: it goes on from the "
+        "out of memory without gradient checkpointing, although a trial step fitted; run again with the same --out: it continues from the "
         "last checkpoint, with gradient checkpointing"
     )

@@ -1,4 +1,4 @@
-"""Checkpoints of a run: marking one as whole, and finding the one to go on from."""
+"""Checkpoints of a run: marking one as complete, and finding the one to continue from."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ MARK = "complete"
 
 def mark_whole(checkpoint: Path) -> None:
     """Mark that all of a checkpoint is on disk, with the size of each file."""
-    # Sizes and not hashes: a checkpoint of a whole model is some hundred gigabytes, and what happens to one is that a disk fills up or a
-    # copy breaks off.
+    # Sizes, not hashes: a checkpoint of a whole model has some hundred gigabytes, and the usual damage is a full disk or a
+    # broken-off copy.
     files = [file for file in sorted(checkpoint.rglob("*")) if file.is_file() and file.name != MARK]
     sizes = {str(file.relative_to(checkpoint)): file.stat().st_size for file in files}
     write_text(checkpoint / MARK, json.dumps(sizes))
 
 
 def last_checkpoint(folder: Path, quiet: bool = False) -> str | None:
-    """Find the last checkpoint that is whole, and remove others that are not; None where a run has to begin at the beginning."""
+    """Find the last complete checkpoint, and remove incomplete ones; None if a run has to start from the beginning."""
     whole = []
     for checkpoint in sorted(folder.glob("checkpoint-*")):
         damaged = _damaged(checkpoint)
@@ -31,13 +31,13 @@ def last_checkpoint(folder: Path, quiet: bool = False) -> str | None:
             whole.append(checkpoint)
             continue
         if damaged:
-            log(f"{checkpoint.name} is left out: '{damaged}' is not as it was written", quiet)
+            log(f"{checkpoint.name} is left out: '{damaged}' has changed since it was written", quiet)
         shutil.rmtree(checkpoint)
     return str(max(whole, key=lambda path: int(path.name.rpartition("-")[2]))) if whole else None
 
 
 def _damaged(checkpoint: Path) -> str | None:
-    """Name a file that has changed since the checkpoint was marked; empty where it was never marked, None where no file has changed."""
+    """Name a file that has changed since the checkpoint was marked; empty if it was never marked, None if no file has changed."""
     mark = checkpoint / MARK
     if not mark.is_file():
         return ""
@@ -62,4 +62,4 @@ def still_whole(model: Path) -> None:
         if PureWindowsPath(name).name != name:
             raise InputError(f"{model / 'training.json'}: names weights outside of the model's folder; delete {model} and run again")
         if not (model / name).is_file() or sha256(model / name) != written:
-            raise InputError(f"{model / name}: is not as it was written; delete {model} and run the same command again")
+            raise InputError(f"{model / name}: has changed since it was written; delete {model} and run the same command again")

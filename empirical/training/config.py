@@ -23,7 +23,7 @@ class LoraConfig(StrictConfig):
     rank, alpha : int
         Rank of the update, and its scale (the update is multiplied by alpha / rank).
     dropout : float
-        Share of the adapters' inputs that is set to 0 in training, in [0, 1).
+        Share of the adapters' inputs set to 0 in training, in [0, 1).
     vision : bool
         Put adapters on the vision tower too; by default on the language model's linear layers only.
     """
@@ -37,15 +37,15 @@ class LoraConfig(StrictConfig):
 class CurriculumConfig(StrictConfig):
     """Easy items first.
 
-    Items whose value in a column exceeds `target` are shown once each, from the largest value down; then come the others, shuffled
-    anew in every epoch. A model with random weights needs this on faint findings: without it none of our trials left chance level.
+    Items whose value in a column exceeds `target` are shown once each, from the largest value down; then the others, shuffled
+    again in every epoch. A model with random weights needs this on faint findings: without it all our trials stayed at chance level.
 
     Parameters
     ----------
     column : str
         A numeric column of the cohort, larger where the item is easier (the phantom's ``contrast``).
     target : float
-        Items with a larger value count as easy, and are shown first; the others are what training is about.
+        Items with a larger value count as easy and are shown first; the others are the actual training items.
     """
 
     column: str = "contrast"
@@ -58,7 +58,7 @@ class EarlyStopping(StrictConfig):
     Parameters
     ----------
     every : int
-        Steps between two validations; checkpoints are written then, too.
+        Steps between two validations; a checkpoint is written with each.
     patience : int
         Validations without a fall after which training ends.
     least : float
@@ -71,7 +71,7 @@ class EarlyStopping(StrictConfig):
 
 
 class ScheduleConfig(StrictConfig):
-    """What the settings of finetuning and of pretraining have in common; each has defaults of its own.
+    """Settings that finetuning and pretraining share; each has its own defaults.
 
     Parameters
     ----------
@@ -104,9 +104,9 @@ class FinetuneConfig(ScheduleConfig):
     cohort : str
         Folder of the cohort; its ``train`` split is used.
     arm : ArmConfig
-        What the model is shown: the query alone, or beside which references.
+        What the model is shown: the query alone, or with which references.
     model : ModelConfig
-        The model that training starts from; a whole one, not an adapter.
+        The model that training starts from; a full model, not an adapter.
     prompts : PromptConfig
         Wording of the question, and the answers.
     method : str
@@ -114,18 +114,18 @@ class FinetuneConfig(ScheduleConfig):
     lora : LoraConfig
         Rank, scale, dropout and place of the adapters; used when `method` is ``lora``.
     n_train : int, optional
-        Use only the first so many training patients, in a seeded order (nested: 100 are among the 200).
+        Use only this many training patients, the first in a seeded order (nested: 100 are among the 200).
     curriculum : CurriculumConfig, optional
         Which items are easy and shown first; by default none.
     references_per_query : int
-        Pair augmentation: show each query beside so many different references (or sets of them) in turn, one each time it comes up. With
-        1, the control with the same number of steps, it is always shown beside the same one (T11, iv).
+        Pair augmentation: show each query with this many different references (or sets of them) in turn, one each time. With
+        1, the control with the same number of steps, it is always shown with the same one (T11, iv).
     steps, batch_size, gradient_accumulation : int
         Optimiser steps, rows per device and forward pass, and forward passes per step.
     learning_rate, warmup, weight_decay, adam_beta2, max_grad_norm : float
         AdamW with a cosine schedule; `warmup` is the share of steps with a rising rate.
     gradient_checkpointing : bool, optional
-        Trade time for memory: keep what enters a layer, and compute the layer again for the backward pass. By default on for models of
+        Trade time for memory: keep only a layer's inputs, and compute the layer again for the backward pass. By default on for models of
         more than a billion weights; on a single GPU only where a step, tried at the longest prompts, does not fit without it.
     store_features : bool
         Put each distinct image through a frozen vision tower once, not once per epoch; used where the tower is frozen.
@@ -140,7 +140,7 @@ class FinetuneConfig(ScheduleConfig):
     keep_checkpoints : bool
         Keep the checkpoints when the run is finished; by default they are deleted.
     doctor : bool
-        Check the model before it is trained (seconds).
+        Check the model before training (takes seconds).
     allow : tuple of str
         Names of audit findings that do not stop the run; recorded in the manifest.
     threads : int, optional

@@ -1,4 +1,4 @@
-"""The plan of a run: which item stands at which place of which step. A list made beforehand, so that a run can be resumed and read."""
+"""The plan of a run: the list of items shown in each step. It is made beforehand, so that a run can be resumed and its order read."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class DataOrder:
 
 def training_plan(cohort: Cohort, order: DataOrder, left_out: frozenset[str] = frozenset()) -> list[str]:
     """List the item ids in the order in which they are shown, ``order.rows`` of them."""
-    # From a generator of its own, before the first step: a resumed run finds the same list, whatever has drawn random numbers since, and
+    # From a separate generator, before the first step: a resumed run gets the same list, even if other code has drawn random numbers, and
     # the Trainer skips the batches that were seen (see `AnswerTrainer._get_train_sampler`).
     rng = np.random.default_rng(np.random.SeedSequence(order.seed, spawn_key=(1,)))
     queries = checked_queries(cohort, "train")
@@ -67,7 +67,7 @@ def planned_examples(
 
 
 def draws_of(plan: Sequence[str], draws: int) -> list[int]:
-    """Number the reference that each item of a plan is shown beside: how often the item was shown before, modulo `draws`.
+    """Number the reference that each item of a plan is shown with: how often the item was shown before, modulo `draws`.
 
     Examples
     --------
@@ -83,7 +83,7 @@ def draws_of(plan: Sequence[str], draws: int) -> list[int]:
 
 
 def split_by_difficulty(queries: pd.DataFrame, curriculum: CurriculumConfig | None) -> tuple[list[str], pd.DataFrame]:
-    """Split queries into the ids of easy ones (above the curriculum's target, the easiest first) and the rows of the others."""
+    """Split queries into the ids of easy ones (above the curriculum's target, easiest first) and the rows of the others."""
     if curriculum is None:
         return [], queries
     if curriculum.column not in queries.columns:
@@ -92,9 +92,7 @@ def split_by_difficulty(queries: pd.DataFrame, curriculum: CurriculumConfig | No
     easy = queries[value > curriculum.target].sort_values(curriculum.column, ascending=False, kind="stable")
     rest = queries[~(value > curriculum.target)]
     if rest.empty:
-        raise InputError(
-            f"curriculum: every item has {curriculum.column} above {curriculum.target}; nothing is left to train on afterwards"
-        )
+        raise InputError(f"curriculum: every item has {curriculum.column} above {curriculum.target}; nothing else is left to train on")
     return list(easy["item_id"]), rest
 
 
@@ -105,7 +103,7 @@ def _first_patients(items: pd.DataFrame, n_train: int | None, rng: np.random.Gen
     patients = items.drop_duplicates("patient_id").sort_values("patient_id", kind="stable")
     if len(patients) < n_train:
         raise InputError(f"n_train: {n_train} asked for, the cohort has {len(patients)} training patients")
-    patients = patients.iloc[rng.permutation(len(patients))]  # all are shuffled, so that the first 100 are among the first 200
+    patients = patients.iloc[rng.permutation(len(patients))]  # shuffle all, so that the first 100 are among the first 200
     turn = patients.groupby("label").cumcount()
     chosen = patients.iloc[np.argsort(turn.to_numpy(), kind="stable")]["patient_id"].iloc[:n_train]
     return items[items["patient_id"].isin(set(chosen))]

@@ -1,4 +1,4 @@
-"""Kernels that give the same bits every time; by default a GPU adds up in whatever order its threads finish."""
+"""Kernels that give the same bits every time; by default a GPU adds numbers in the order in which its threads finish."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from see_in_pairs.errors import InputError
 
 WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
 REPRODUCIBLE = (":4096:8", ":16:8")
-"""Sizes of cuBLAS's workspace with which its results are reproducible, as its manual says."""
+"""Sizes of cuBLAS's workspace that make its results reproducible, according to its manual."""
 
 
 @contextmanager
 def deterministic_kernels(wanted: bool) -> Iterator[None]:
-    """Let torch use deterministic kernels only, for as long as the block lasts, where that is `wanted`."""
+    """Let torch use deterministic kernels only, inside the block, if `wanted`."""
     if not wanted:
         yield
         return
     import torch
 
     # Resumed training must end in the same weights: atomic additions (of embeddings' gradients, say) and split-k products of cuBLAS differ
-    # in their last bits from run to run, and Adam makes whole steps of that.
+    # in their last bits from run to run, and Adam turns that into full steps.
     _fix_workspace(started=torch.cuda.is_initialized())
     flags = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
     benchmark = torch.backends.cudnn.benchmark
     torch.use_deterministic_algorithms(True)
-    torch.backends.cudnn.benchmark = False  # it would choose whichever kernel is fastest at the moment
+    torch.backends.cudnn.benchmark = False  # it would choose the kernel that is fastest at the moment
     try:
         yield
     except RuntimeError as error:
@@ -41,11 +41,11 @@ def deterministic_kernels(wanted: bool) -> Iterator[None]:
 
 
 def _fix_workspace(started: bool) -> None:
-    """Set cuBLAS's workspace; refuse where CUDA has read another one already."""
+    """Set cuBLAS's workspace; refuse if CUDA has already read another one."""
     found = os.environ.get(WORKSPACE)
     if found in REPRODUCIBLE:
         return
     if found is not None or started:
         reason = f"{WORKSPACE} is '{found}'" if found is not None else f"CUDA has started without {WORKSPACE}"
-        raise InputError(f"deterministic: {reason}; begin anew with {WORKSPACE}={REPRODUCIBLE[0]} in the environment")
+        raise InputError(f"deterministic: {reason}; start again with {WORKSPACE}={REPRODUCIBLE[0]} in the environment")
     os.environ[WORKSPACE] = REPRODUCIBLE[0]

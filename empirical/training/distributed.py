@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def world_size() -> int:
-    """Number of processes that train together; 1 where nothing launched several."""
+    """Number of processes that train together; 1 without a launcher."""
     return _number("WORLD_SIZE", 1, least=1)
 
 
@@ -25,23 +25,23 @@ def is_first() -> bool:
 
 
 def check_launch() -> None:
-    """Refuse what no launcher sets, before libraries read it: they would stop with a traceback, or wait for processes that never come."""
-    if os.environ.get("LOCAL_RANK") != "-1":  # by which libraries say 'none'
+    """Refuse values that no launcher sets, before libraries read them: they would stop with a traceback, or wait forever for processes."""
+    if os.environ.get("LOCAL_RANK") != "-1":  # the libraries' value for 'none'
         _number("LOCAL_RANK", 0)
     if (rank := _number("RANK", 0)) >= world_size():
-        raise InputError(f"RANK={rank}, WORLD_SIZE={world_size()}: there is no process of that number; unset both, or use a launcher")
+        raise InputError(f"RANK={rank}, WORLD_SIZE={world_size()}: no process can have this number; unset both, or use a launcher")
 
 
 def _number(name: str, default: int, least: int = 0) -> int:
     """Read a number that a launcher sets."""
     text = os.environ.get(name, str(default))
     if not (text.isascii() and text.isdecimal() and least <= int(text[:9])):
-        raise InputError(f"{name}={text[:40]}: launchers set it to a number of processes or the number of one; unset it")
+        raise InputError(f"{name}={text[:40]}: launchers set it to a number of processes or to a process's own number; unset it")
     return int(text[:9])
 
 
 def sharding_wanted() -> bool:
-    """Whether the processes were launched to share the model (FSDP), so that none holds all of it outside a forward pass."""
+    """Whether the processes were launched to share the model (FSDP), so that no process has all of it outside a forward pass."""
     return os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true"
 
 
@@ -58,16 +58,16 @@ def launched() -> dict[str, Any]:
 
 
 def not_sharded(trainer: Trainer) -> str:
-    """One line for the user where sharding was asked for and does not take place; else empty."""
+    """One line for the user if sharding was asked for and is not possible; else empty."""
     if not sharding_wanted() or trainer.is_fsdp_enabled:
         return ""
-    return "FSDP was asked for, but accelerate shards on accelerators only: each process holds the whole model (DDP)"
+    return "FSDP was asked for, but accelerate shards on accelerators only: each process has the whole model (DDP)"
 
 
 def one_device(arguments: TrainingArguments) -> str:
-    """Let a process train on one GPU where it sees several; returns one line for the user, empty where it sees one at most."""
+    """Let a process that sees several GPUs train on one; returns one line for the user, empty if it sees at most one."""
     # The Trainer would split each batch over threads, one to a GPU (DataParallel). But the plan counts the rows of a step by processes, and
-    # threads cannot share a look-up of stored features.
+    # threads cannot share stored features.
     if (seen := arguments.n_gpu) <= 1:
         return ""
     arguments._n_gpu = 1
@@ -75,9 +75,9 @@ def one_device(arguments: TrainingArguments) -> str:
 
 
 def save_weights(trainer: Trainer, folder: Path) -> None:
-    """Write the whole model; every process must call this, since each holds a part where they share the weights."""
+    """Write the whole model; every process must call this, since each has only a part if they share the weights."""
     if trainer.is_world_process_zero():
         shutil.rmtree(folder, ignore_errors=True)
-    if trainer.is_fsdp_enabled:  # as shards, which is fit for checkpoints, the Trainer would write no model at all
+    if trainer.is_fsdp_enabled:  # with shards, which suit checkpoints, the Trainer would write no model at all
         trainer.accelerator.state.fsdp_plugin.set_state_dict_type("FULL_STATE_DICT")
     trainer.save_model(str(folder))

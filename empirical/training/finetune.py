@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 
 def finetune(config: FinetuneConfig, out: Path | str, *, quiet: bool = False) -> Path:
-    """Finetune a model on one arm; called again after a kill, it goes on and ends in the same weights.
+    """Finetune a model on one arm; called again after a kill, it continues and ends with the same weights.
 
     Parameters
     ----------
@@ -91,12 +91,12 @@ def finetune(config: FinetuneConfig, out: Path | str, *, quiet: bool = False) ->
         model_folder = run.path / "model"
         if (model_folder / "training.json").is_file():
             still_whole(model_folder)
-            if not config.keep_checkpoints:  # a kill may have come in between
+            if not config.keep_checkpoints:  # a kill may have happened in between
                 shutil.rmtree(run.path / "checkpoints", ignore_errors=True)
             log(f"{out}: already finished", quiet)
             return model_folder
         preflight(cohort, run, config.allow, config.seed, quiet)
-        with report_out_of_memory("outside of a step: the model itself hardly fits; take a smaller one"):
+        with report_out_of_memory("outside of a step: the model itself hardly fits; use a smaller one"):
             _train(config, cohort, run, quiet)
     return model_folder
 
@@ -112,7 +112,7 @@ def _train(config: FinetuneConfig, cohort: Cohort, run: RunFolder, quiet: bool) 
 
     if config.threads is not None:
         torch.set_num_threads(config.threads)
-    transformers.utils.logging.set_verbosity_error()  # its warnings on resuming tied weights alarm without cause
+    transformers.utils.logging.set_verbosity_error()  # its warnings about tied weights on resuming are harmless
     transformers.set_seed(config.seed)
     vlm = load_vlm(config.model)
     refuse_special_tokens(vlm.processor, config.prompts, prompt_words(cohort, config.prompts))
@@ -151,12 +151,12 @@ def _train(config: FinetuneConfig, cohort: Cohort, run: RunFolder, quiet: bool) 
             if run.manifest["gradient_checkpointing_by_trial"] and not checkpointing:
                 raise record_shortage(run.path)
             trainer.model.zero_grad(set_to_none=True)
-            alone = trainer.args.world_size == 1  # among several a trial would wait for the others, who did not run out of memory
+            alone = trainer.args.world_size == 1  # with several, a trial would wait for the others, which did not run out of memory
             step, rows = (trainer.try_step, longest()) if alone else (None, examples)
             raise out_of_memory(StepSettings.of(config), step, rows, fixed_memory(trainer.model, trainer.args.bf16))
     building = run.path / ".model"
     save_weights(trainer, building)
-    if trainer.is_world_process_zero():  # under 'accelerate launch' every process comes by here; one writes
+    if trainer.is_world_process_zero():  # under 'accelerate launch' every process comes here; only one writes
         _write_history(run.path, trainer.state.log_history)
         _finish(config, vlm, trainer, cohort, run, plan, building)
         if not config.keep_checkpoints:
@@ -165,10 +165,10 @@ def _train(config: FinetuneConfig, cohort: Cohort, run: RunFolder, quiet: bool) 
 
 
 def plateau_loss(answers: Mapping[str, int], tokens: Callable[[str], int]) -> float:
-    """Compute the loss of a model that knows how often each answer is right, and nothing of the pictures: many trainings begin there.
+    """Compute the loss of a model that knows how often each answer is right, but ignores the pictures: many trainings start there.
 
-    `answers` counts the answers that are shown, `tokens` tells how many tokens of one carry loss, its end included. Of these the first
-    costs the answer's own surprise, the others follow from it.
+    `answers` counts the answers that are shown, `tokens` is the number of tokens with loss in an answer, its end included. The first
+    of them has the answer's whole loss; the others follow from it at no loss.
 
     Examples
     --------
@@ -181,7 +181,7 @@ def plateau_loss(answers: Mapping[str, int], tokens: Callable[[str], int]) -> fl
 
 
 def _check_model(config: FinetuneConfig, vlm: VisionLanguageModel, run: RunFolder) -> None:
-    """Record what the model's inputs are made of, and run the doctor's checks."""
+    """Record how the model's inputs are made, and run the doctor's checks."""
     from empirical.vlm.doctor import diagnose_loaded, require
     from empirical.vlm.input_spec import input_spec
     from empirical.vlm.model_id import weights_hash
@@ -194,7 +194,7 @@ def _check_model(config: FinetuneConfig, vlm: VisionLanguageModel, run: RunFolde
 
 
 def _validation_examples(config: FinetuneConfig, cohort: Cohort, run: RunFolder) -> list[Example] | None:
-    """Build validation examples as the training examples are built; None without early stopping."""
+    """Build validation examples like the training examples; None without early stopping."""
     if config.early_stopping is None:
         return None
     checked_queries(cohort, "val")
@@ -218,7 +218,7 @@ def _callbacks(config: FinetuneConfig, out: Path, quiet: bool) -> list[TrainerCa
 
 
 def _write_plan(config: FinetuneConfig, cohort: Cohort, run: RunFolder, examples: list[Example], model: Any, quiet: bool) -> pd.DataFrame:
-    """Write what is shown in which step to ``plan.parquet``, its numbers to the manifest, and a line to the log."""
+    """Write the plan of all steps to ``plan.parquet``, its numbers to the manifest, and a line to the log."""
     import pandas as pd
 
     item_ids = [example.item_id for example in examples]
@@ -228,7 +228,7 @@ def _write_plan(config: FinetuneConfig, cohort: Cohort, run: RunFolder, examples
     queries = cohort.queries("train")
     easy, _ = split_by_difficulty(queries, config.curriculum)
     patients = queries[queries["item_id"].isin(item_ids)]["patient_id"].nunique()
-    run.manifest["n_train"] = int(patients)  # all that are shown, those of a curriculum's easy part included
+    run.manifest["n_train"] = int(patients)  # all that are shown, including a curriculum's easy part
     run.manifest["n_easy"] = len(set(easy) & set(item_ids))
     trainable = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
     total = sum(parameter.numel() for parameter in model.parameters())
@@ -236,7 +236,7 @@ def _write_plan(config: FinetuneConfig, cohort: Cohort, run: RunFolder, examples
     run.save()
     rows, distinct = len(examples) // config.steps, len(set(item_ids))
     if rows > distinct:
-        log(f"a step has {rows} rows and there are {distinct} items, so that it shows some several times; a smaller batch would not", quiet)
+        log(f"a step has {rows} rows and there are {distinct} items, so it shows some several times; a smaller batch would not", quiet)
     log(
         f"finetune '{config.model.name}', arm '{config.arm.arm}' {config.arm.strategy}: {config.steps} steps of "
         f"{len(examples) // config.steps} rows from {patients} patients, {trainable:,} of {total:,} weights",
@@ -258,8 +258,8 @@ def _write_history(out: Path, history: list[dict[str, float]]) -> None:
 def _finish(
     config: FinetuneConfig, vlm: VisionLanguageModel, trainer: Trainer, cohort: Cohort, run: RunFolder, plan: pd.DataFrame, building: Path
 ) -> None:
-    """Write what belongs beside the weights, then rename: a folder ``model`` is always whole."""
-    (building / "training_args.bin").unlink(missing_ok=True)  # a pickle; the manifest says the same in the open
+    """Write the files that belong beside the weights, then rename: a folder ``model`` is always complete."""
+    (building / "training_args.bin").unlink(missing_ok=True)  # a pickle; the manifest contains the same as readable text
     vlm.processor.save_pretrained(str(building))
     record = {
         "train_arm": config.arm.arm,
@@ -278,5 +278,5 @@ def _finish(
     }
     write_text(building / "README.md", run_card(config, cohort, run.manifest, plan, trainer.state.log_history))
     write_json(building / "training.json", record)
-    run.save(durable=True)  # before the rename: a run that is killed after it is found finished, and records nothing more
+    run.save(durable=True)  # before the rename: a run killed after it counts as finished, and records nothing more
     building.rename(run.path / "model")

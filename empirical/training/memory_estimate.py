@@ -1,4 +1,4 @@
-"""Memory that training needs whatever the batch size is, and whether the device has it at all."""
+"""Memory that training needs for any batch size, and whether the device has it."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 GIB = 2**30
 LARGE = 10**9
-"""Weights above which a model is trained with gradient checkpointing, unless the config says otherwise or a trial shows no need of it."""
+"""A model with more weights is trained with gradient checkpointing, unless the config or a trial decides otherwise."""
 
 
 @dataclass(frozen=True)
 class FixedMemory:
-    """Memory that training holds whatever the batch size is."""
+    """Memory that training takes for any batch size."""
 
     trained: int  # weights that are trained
     state: int  # bytes of these weights, their gradients and Adam's two moments
@@ -33,7 +33,7 @@ class FixedMemory:
 
 
 def fixed_memory(model: torch.nn.Module, mixed: bool) -> FixedMemory:
-    """Count the memory that training with AdamW holds whatever the batch size is.
+    """Count the memory that training with AdamW takes for any batch size.
 
     Examples
     --------
@@ -48,12 +48,12 @@ def fixed_memory(model: torch.nn.Module, mixed: bool) -> FixedMemory:
 
 
 def checkpointing(asked: bool | None, model: torch.nn.Module) -> bool:
-    """Whether to trade time for memory by gradient checkpointing, which changes no weights: as asked, else for large models."""
+    """Whether to trade time for memory by gradient checkpointing, which changes no weights: as configured, else for large models."""
     return sum(weight.numel() for weight in model.parameters()) > LARGE if asked is None else asked
 
 
 def device_memory(model: torch.nn.Module) -> int | None:
-    """Memory of a model's device in bytes; None on a CPU, where there is no limit to go by."""
+    """Memory of a model's device in bytes; None on a CPU, which has no known limit."""
     import torch
 
     device = next(model.parameters()).device
@@ -61,7 +61,7 @@ def device_memory(model: torch.nn.Module) -> int | None:
 
 
 def check_fixed_memory(method: Method, model: torch.nn.Module, capacity: int | None, shared: bool) -> None:
-    """Stop before the first step where training needs more than the device's `capacity`, in bytes, whatever the batch size is."""
+    """Stop before the first step if training needs more than the device's `capacity`, in bytes, for any batch size."""
     needed = fixed_memory(model, mixed=False)
     if capacity is not None and not shared and needed.state + needed.frozen > capacity:
         raise InputError(
@@ -70,7 +70,7 @@ def check_fixed_memory(method: Method, model: torch.nn.Module, capacity: int | N
 
 
 def fewer_weights(method: Method) -> str:
-    """End of an error line: how to hold fewer weights on a device."""
-    smaller = "take a smaller model"
+    """End of an error line: how to keep fewer weights on a device."""
+    smaller = "use a smaller model"
     share = "use method: lora, share it among GPUs (accelerate launch --use_fsdp --fsdp_version 2)"
     return f"{share}, or {smaller}" if method == "full" else smaller

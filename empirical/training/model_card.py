@@ -28,7 +28,7 @@ def run_card(config: FinetuneConfig, cohort: Cohort, manifest: dict[str, Any], s
     template = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True).from_string(source)
     losses = [row for row in history if "loss" in row]
     steps = losses[-1]["step"] if losses else 0
-    seen = shown[shown["step"] < steps]  # early stopping leaves the rest of the plan unseen
+    seen = shown[shown["step"] < steps]  # with early stopping the rest of the plan is not shown
     return template.render(
         config=config,
         cohort=cohort.info,
@@ -52,18 +52,18 @@ def run_card(config: FinetuneConfig, cohort: Cohort, manifest: dict[str, Any], s
 
 
 def _loss(losses: list[float]) -> str:
-    """Summarise the loss of the last steps, as far as it is finite."""
+    """Summarise the finite losses of the last steps."""
     known = [loss for loss in losses if np.isfinite(loss)]
     if not known:
-        return "The training loss was not recorded, or never a number."
+        return "The training loss was not recorded, or was never finite."
     from scipy.special import stdtrit
 
     mean, number = float(np.mean(known)), len(known)
     if number == 1:
-        return f"Loss (nats per answer token) at the last step: {mean:.4f}; one step says nothing of its scatter."
+        return f"Loss (nats per answer token) at the last step: {mean:.4f}; one step says nothing about its spread."
     half = float(stdtrit(number - 1, 0.975) * np.std(known, ddof=1) / np.sqrt(number))
-    interval = f"95 % interval over steps {mean - half:.4f} to {mean + half:.4f}; steps of one run are not independent, read it as a spread"
-    lost = f" At {len(losses) - number} more it was not a number." if number < len(losses) else ""
+    interval = f"95 % interval over steps {mean - half:.4f} to {mean + half:.4f}; steps of one run are not independent: read it as a spread"
+    lost = f" At {len(losses) - number} more it was not finite." if number < len(losses) else ""
     return f"Loss (nats per answer token) over the last {number} steps: mean {mean:.4f} ({interval}).{lost}"
 
 
@@ -71,7 +71,7 @@ def _validation(history: list[dict[str, Any]], manifest: dict[str, Any]) -> str:
     validations = [row for row in history if "eval_loss" in row]
     known = [row for row in validations if np.isfinite(row["eval_loss"])]
     if not known:
-        return "The validation loss was never a number." if validations else "No validation loss was looked at."
+        return "The validation loss was never finite." if validations else "No validation loss was computed."
     best = min(known, key=lambda row: row["eval_loss"])
     words = f"best {best['eval_loss']:.4f} at step {best['step']}, on {manifest['n_validation']} items; the weights are those of that step."
     return f"Validation loss: {words}"

@@ -1,4 +1,4 @@
-"""What the image processor makes of an image, kept: a training shows each image in every epoch, and small ones cost as much as a pass."""
+"""Cache of the image processor's outputs: training shows each image in every epoch, and processing a small one costs as much as a pass."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from empirical.vlm.feature_cache.processor_proxy import ProcessorProxy
 KEPT_BYTES = 2**28
 """Outputs of a processor that stay in memory."""
 TRIALS = 2
-"""Batches that are made both ways before the cache is trusted."""
+"""Batches that are made both ways before the cache is used."""
 
 
 class PixelCache(ProcessorProxy):
-    """An image processor that processes each image alone, once, and puts batches together from that.
+    """An image processor that processes each image alone, once, and builds batches from these outputs.
 
-    Only where this gives the very same batch: the first batches are made both ways and compared. Where a processor looks at several images
-    together, pads them, or gives other numbers of images in the rows, and where memory is used up, it is called as usual. An image is known
-    by its object, which `image_source` keeps; what was made of one that nobody keeps is forgotten with it.
+    It does so only if the batch is identical: the first batches are made both ways and compared. If a processor looks at several images
+    together, pads them, or gives rows different numbers of images, or if memory is used up, it is called as usual. An image is identified
+    by its object, which `image_source` keeps; when the object is deleted, its outputs are deleted too.
     """
 
     def __init__(self, processor: Any, kept_bytes: int = KEPT_BYTES) -> None:
@@ -38,7 +38,7 @@ class PixelCache(ProcessorProxy):
         return official
 
     def _together(self, images: Any, options: dict[str, Any]) -> dict[str, Any] | None:
-        """Put a batch together; None where it cannot be done."""
+        """Build a batch; None if that is not possible."""
         if not isinstance(images, list) or not all(isinstance(row, list) and len(row) == len(images[0]) for row in images):
             return None
         if self.options is not None and repr(options) != repr(self.options):
@@ -53,7 +53,7 @@ class PixelCache(ProcessorProxy):
         import torch
 
         number = id(image)
-        if number in self.alone and self.alone[number][0]() is image:  # a number is given again when its image is gone
+        if number in self.alone and self.alone[number][0]() is image:  # an id is reused when its image is deleted
             return self.alone[number][1]
         outputs = dict(self.processor([[image]], **options))
         size = sum(value.nbytes for value in outputs.values() if torch.is_tensor(value))
@@ -72,7 +72,7 @@ class PixelCache(ProcessorProxy):
 
 
 def _put_together(rows: list[list[dict[str, Any]]]) -> dict[str, Any] | None:
-    """Stack outputs of lone images, tensors of shape (1, 1, ...) and lists in lists, to (rows, images, ...); None where shapes differ."""
+    """Stack outputs of single images, tensors of shape (1, 1, ...) and lists in lists, to (rows, images, ...); None if shapes differ."""
     import torch
 
     if not rows or not rows[0]:

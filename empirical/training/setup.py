@@ -1,4 +1,4 @@
-"""What a run is put together from: the encoder, the Trainer's arguments, the Trainer, and whether it checkpoints gradients."""
+"""The parts of a run: the encoder, the Trainer's arguments, the Trainer, and the decision on gradient checkpointing."""
 
 from __future__ import annotations
 
@@ -34,36 +34,36 @@ if TYPE_CHECKING:
     from empirical.vlm.inference.encoder import Encoder
 
 TRACKERS = {"tensorboard": ("tensorboard", "tensorboardX"), "wandb": ("wandb",)}
-"""Packages of which one must be installed, by the name of the tracker."""
+"""Packages by tracker; one of them must be installed."""
 
 
 def require_trackers(report_to: Sequence[str]) -> None:
-    """Stop before anything is done where a tracker is asked for that is not installed."""
+    """Stop before any work if a requested tracker is not installed."""
     for name in report_to:
         specs = [importlib.util.find_spec(package) for package in TRACKERS[name]]
-        # A folder of that name, as W&B leaves one behind, has a spec but no origin.
+        # A folder of that name (W&B leaves one behind) has a spec but no origin.
         if not any(spec is not None and spec.origin is not None for spec in specs):
             raise InputError(f"report_to: {name} is not installed; 'pip install {name}', or leave it out")
 
 
 @dataclass(frozen=True)
 class FeatureStorage:
-    """Where image features are kept, so that each image goes through a frozen vision tower once."""
+    """Where image features are stored, so that each image goes through a frozen vision tower once."""
 
-    folder: Path | None  # on disk, between runs; None: in memory only
-    batches: int  # whose features stay in memory
+    folder: Path | None  # folder that keeps them between runs; None: in memory only
+    batches: int  # batches whose features stay in memory
 
     @classmethod
     def of(cls, config: FinetuneConfig) -> Self | None:
-        """Take it from the settings of a run; None where features are not stored, or change in training."""
+        """Take it from the settings of a run; None if features are not stored, or change in training."""
         if sharding_wanted() or not (config.store_features and vision_is_frozen(config.method, config.lora)):
             return None
-        # Besides the batches of a step: one that the data loader has ready, and those of a validation in between.
+        # Besides the batches of a step: one that the data loader has prepared, and those of a validation in between.
         return cls(Path(config.features_folder) if config.features_folder else None, config.gradient_accumulation + 3)
 
 
 def make_encoder(vlm: VisionLanguageModel, cohort: Cohort, storage: FeatureStorage | None) -> tuple[Encoder, AbstractContextManager[None]]:
-    """Make the encoder of prompts, and the context in which a model must run that reads stored features from it."""
+    """Make the encoder of prompts, and the context in which a model that reads stored features must run."""
     from empirical.vlm.feature_cache.cache import FeatureCache
     from empirical.vlm.feature_cache.encoder import CachedEncoder
     from empirical.vlm.feature_cache.processor_proxy import replaced_attribute
@@ -72,7 +72,7 @@ def make_encoder(vlm: VisionLanguageModel, cohort: Cohort, storage: FeatureStora
     plain = Encoder(vlm.processor, vlm.family, image_source(cohort))
     if storage is None:
         return plain, replaced_attribute(vlm.processor, "image_processor", PixelCache(vlm.processor.image_processor))
-    # One image at a time: a resumed run, which computes others together, would not see the same bits.
+    # One image at a time: a resumed run would group images differently, and get different bits.
     cache = FeatureCache(vlm, storage.folder, batch_size=1, protected_batches=storage.batches)
     return CachedEncoder(plain, cache), cache.patch_model()
 
@@ -96,7 +96,7 @@ def training_arguments(config: FinetuneConfig, out: Path, gpu: bool) -> Training
 
 
 def schedule(config: ScheduleConfig, out: Path, gpu: bool) -> dict[str, Any]:
-    """Arguments that every run has: its steps, AdamW under a cosine schedule, and logs and checkpoints that an exact resume can use."""
+    """Arguments of every run: its steps, AdamW with a cosine schedule, and logs and checkpoints for an exact resume."""
     return {
         "output_dir": str(out / "checkpoints"),
         "max_steps": config.steps,
@@ -109,7 +109,7 @@ def schedule(config: ScheduleConfig, out: Path, gpu: bool) -> dict[str, Any]:
         "max_grad_norm": config.max_grad_norm,
         "use_cpu": not gpu,
         "save_total_limit": 2,
-        "logging_steps": 1,  # the Trainer forgets a running mean when it resumes; single steps come out the same
+        "logging_steps": 1,  # the Trainer loses a running mean when it resumes; single steps are the same
         "logging_nan_inf_filter": False,
         "seed": config.seed,
         "data_seed": config.seed,
@@ -119,7 +119,7 @@ def schedule(config: ScheduleConfig, out: Path, gpu: bool) -> dict[str, Any]:
 
 
 def _validation(early_stopping: EarlyStopping | None, save_every: int) -> dict[str, Any]:
-    """Compute the validation loss, and write a checkpoint each time, so that the best weights are there to go back to."""
+    """Compute the validation loss, and write a checkpoint each time, so that the best weights are available at the end."""
     if early_stopping is None:
         return {"save_steps": save_every}
     every = early_stopping.every
@@ -128,7 +128,7 @@ def _validation(early_stopping: EarlyStopping | None, save_every: int) -> dict[s
 
 
 def _checkpointing(wanted: bool) -> dict[str, Any]:
-    """Ask for gradient checkpointing by the name that the installed transformers knows it by (renamed within version 5)."""
+    """Ask for gradient checkpointing by the argument's name in the installed transformers (renamed within version 5)."""
     from transformers import TrainingArguments
 
     new = "activation_checkpointing" in TrainingArguments.__dataclass_fields__
@@ -137,7 +137,7 @@ def _checkpointing(wanted: bool) -> dict[str, Any]:
 
 
 def by_autocast(model: ModelConfig, method: Method) -> bool:
-    """Whether a GPU is to round to bfloat16 by autocast, operation by operation, rather than keep the model in bfloat16."""
+    """Whether a GPU rounds to bfloat16 by autocast, operation by operation, instead of a model kept in bfloat16."""
     import torch
 
     stored = dtype_of(model)
@@ -173,15 +173,15 @@ def make_trainer(
 
 
 def longest_rows(examples: list[Example], encoder: Encoder, batch_size: int, cohort: Cohort) -> list[Example]:
-    """Choose as many rows as a batch has, those that take most memory."""
-    plain = getattr(encoder, "plain", encoder)  # prompts are only measured: no picture need go through the tower for that
+    """Choose the rows of one batch that take the most memory."""
+    plain = getattr(encoder, "plain", encoder)  # prompts are only measured: pictures need not go through the tower for that
     return longest_first(examples, plain, batch_size, partial(image_area, cohort))
 
 
 def decide_checkpointing(
     asked: bool | None, model: Any, trial: Callable[[], tuple[AnswerTrainer, list[Example]]], run: RunFolder, quiet: bool
 ) -> bool:
-    """Decide on gradient checkpointing: as asked, else for a large model where a `trial` step does not fit without it."""
+    """Decide on gradient checkpointing: as configured, else for a large model if a `trial` step does not fit without it."""
     wanted, capacity = checkpointing(asked, model), device_memory(model)
     by_trial = wanted and trial_decides(asked, run.path, capacity)
     if by_trial and capacity is not None:

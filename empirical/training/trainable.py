@@ -1,4 +1,4 @@
-"""Make a loaded model trainable: all of it, or adapters on it; what is frozen builds no autograd graph."""
+"""Make a loaded model trainable: all of it, or adapters on it; frozen parts build no autograd graph."""
 
 from __future__ import annotations
 
@@ -34,30 +34,30 @@ def make_trainable(vlm: VisionLanguageModel, method: Method, lora: LoraConfig) -
     settings = peft.LoraConfig(r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=pattern, bias="none")
     with ignore_peft_deprecation():
         wrapped = compute_in_base_dtype(peft.get_peft_model(model, settings, revision=vlm.config.revision))
-    # embeddings are not trained; asked to find that out, peft would look the base up on the Hub at every checkpoint
+    # embeddings are not trained; to find that out by itself, peft would look up the base on the Hub at every checkpoint
     wrapped.save_pretrained = functools.partial(wrapped.save_pretrained, save_embedding_layers=False)  # type: ignore[method-assign]
     return wrapped
 
 
 def refuse_adapter(model: str) -> None:
-    """Refuse to start from an adapter: what is saved would be an adapter on an adapter, which no library loads as such."""
+    """Refuse to start from an adapter: no library can load one adapter stacked on another."""
     from empirical.vlm.model_id import adapter_base
 
     found = adapter_base(model)
     if found is not None:
         raise InputError(
-            f"model '{model}' is an adapter on '{found[0]}', and training does not go on from one; start from '{found[0]}', "
-            "or begin with a model finetuned with method: full"
+            f"model '{model}' is an adapter on '{found[0]}', and training cannot continue from an adapter; start from '{found[0]}', "
+            "or from a model finetuned with method: full"
         )
 
 
 def vision_is_frozen(method: Method, lora: LoraConfig) -> bool:
-    """Whether a run leaves the vision tower and its projector as they are."""
+    """Whether a run keeps the vision tower and its projector frozen."""
     return method == "lora" and not lora.vision
 
 
 def _without_graph(vlm: VisionLanguageModel) -> None:
-    """Run a frozen tower without autograd: gradient checkpointing's hooks would make it track gradients that reach no weight."""
+    """Run a frozen tower without autograd: hooks of gradient checkpointing would make it track gradients that reach no weight."""
     import torch
 
     from empirical.vlm.feature_cache.tower import core_of

@@ -1,4 +1,4 @@
-"""What we add to transformers' Trainer: the loss on the answer's tokens alone, items in the order of the plan, trial steps."""
+"""Our additions to transformers' Trainer: the loss on the answer's tokens only, items in the order of the plan, trial steps."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ class AnswerTrainer(Trainer):
         self.remove_callback(PrinterCallback)  # it prints on standard output, which is for results
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler:
-        # The plan already is the order. The Trainer's random sampler would depend on random numbers that a resume has to restore; from a
-        # sequence it only skips as many batches as were seen.
+        # The plan is already the order. The Trainer's random sampler would depend on random numbers that a resume has to restore; in a
+        # sequence it only skips the batches that were shown.
         return SequentialSampler(self.train_dataset)
 
     def compute_loss(
@@ -49,12 +49,12 @@ class AnswerTrainer(Trainer):
     ) -> torch.Tensor | tuple[torch.Tensor, dict[str, Any]]:
         """Compute the loss of one batch, a scalar; with `return_outputs` an empty dict beside it."""
         labels = inputs.pop("labels")
-        inputs = to_device(inputs, self.model)  # pictures take the model's number format, as in scoring: there may be no autocast to do it
+        inputs = to_device(inputs, self.model)  # pictures get the model's number format: without autocast nothing else converts them
         loss = -token_log_probabilities(model, inputs, labels).sum() / (labels != IGNORE).sum()
         return (loss, {}) if return_outputs else loss
 
     def try_step(self, examples: Sequence[Example]) -> None:
-        """Run one step, the update included, as a run with accumulation does; the weights are of no use afterwards."""
+        """Run one step, update included, as a run with accumulation does; the weights are not usable afterwards."""
         try:
             self._two_passes(examples)
             optimizer = self.create_optimizer() if self.optimizer is None else self.optimizer
@@ -71,9 +71,9 @@ class AnswerTrainer(Trainer):
             self.model.zero_grad(set_to_none=True)
 
     def _two_passes(self, examples: Sequence[Example]) -> None:
-        # Two, since the second holds the gradients of the first beside its own activations: that is where accumulation needs most.
+        # Two, since the second has the gradients of the first beside its own activations: this is the peak with accumulation.
         for _ in range(2):
             batch = self._prepare_inputs(self.data_collator(examples))
-            with self.accelerator.autocast(), self.compute_loss_context_manager():  # before training begins the model brings no autocast
+            with self.accelerator.autocast(), self.compute_loss_context_manager():  # before training starts the model has no autocast
                 loss = self.compute_loss(self.model, batch)
             self.accelerator.backward(loss)

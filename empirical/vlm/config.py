@@ -1,4 +1,4 @@
-"""The settings of a model, and the loaded model with all that is needed to use it."""
+"""The settings of a model, and the loaded model with everything needed to use it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ InputSpecPart = Literal["chat_template", "pixel_budget", "resize", "dtype", "ima
 
 
 class ModelConfig(StrictConfig):
-    """Which model, and how it is held in memory.
+    """Which model, and how it is loaded.
 
     Parameters
     ----------
@@ -30,15 +30,15 @@ class ModelConfig(StrictConfig):
         The commit of a Hub repository. By default the one in the local cache, else the newest on the Hub. The commit is recorded either
         way, and a run folder made with another commit is refused.
     dtype : str
-        Number format of the weights: ``float32``, ``bfloat16``, ``float16``, or ``auto``, which is bfloat16 on a GPU and float32 on a CPU.
+        Number format of the weights: ``float32``, ``bfloat16``, ``float16``, or ``auto`` (bfloat16 on a GPU, float32 on a CPU).
     device : str
-        ``cpu``, ``cuda``, or ``auto``, which is the GPU where there is one.
+        ``cpu``, ``cuda``, or ``auto`` (the GPU if there is one).
     attention : str, optional
         Attention implementation of transformers: ``sdpa``, ``eager`` or ``flash_attention_2``. By default the model's own choice.
     fast_vision : bool
-        Compute the vision tower with fewer, larger kernels where the family has such a way (Qwen). The doctor compares the features.
+        Compute the vision tower with fewer, larger kernels if the family supports it (Qwen). The doctor compares the features.
     trust_remote_code : bool
-        Run Python code that comes with the repository. Off unless you have read that code.
+        Run Python code that comes with the repository. Turn it on only if you have read that code.
     image_processor : dict
         Settings of the image processor to change, by its own names. ``size`` is the budget of pixels, and so of tokens, per image. A
         finetuned model comes with the settings of its training.
@@ -60,7 +60,7 @@ class ModelConfig(StrictConfig):
 
 @dataclass(frozen=True, repr=False)
 class VisionLanguageModel:
-    """A loaded model with what is needed to use it.
+    """A loaded model with everything needed to use it.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ class VisionLanguageModel:
     processor : transformers.ProcessorMixin
         Tokenizer, image processor and chat template.
     family : ModelFamily
-        What its family needs that others do not: LoRA layers, required inputs, processor options.
+        What is specific to its family: LoRA layers, required inputs, processor options.
     config : ModelConfig
         The settings it was loaded with, the revision of a Hub id replaced by its commit.
     training : dict

@@ -22,7 +22,7 @@ TIMEOUT = 10
 def check_available(name: str, revision: str | None = None) -> str:
     """Return the commit of a model in the local cache, else on the Hub; raise `InputError` when it is in neither.
 
-    It is '' for a folder, and when a mirror does not say.
+    It is '' for a folder, and when a mirror does not tell.
     """
     if Path(name).is_dir():
         return ""
@@ -37,34 +37,34 @@ def check_available(name: str, revision: str | None = None) -> str:
     except (RepositoryNotFoundError, RevisionNotFoundError) as error:
         raise _not_found(name, error) from None
     except HfHubHTTPError:
-        return _commit(revision)  # a mirror may give files and answer no questions
-    except Exception as error:  # no connection: the Hub's client has changed its HTTP library, and what that raises, more than once
+        return _commit(revision)  # a mirror may serve files but answer no queries
+    except Exception as error:  # no connection: the Hub's client has changed its HTTP library, and so its exceptions, more than once
         raise _not_found(name, error) from None
 
 
 def pin_revision(config: ModelConfig) -> ModelConfig:
-    """Replace the branch or tag of a Hub id, or none, by its commit; a folder or bundled model stays as it is."""
+    """Replace the branch or tag of a Hub id (or a missing one) by its commit; a folder or bundled model is not changed."""
     return config.model_copy(update={"revision": commit_of(config.name, config.revision) or config.revision})
 
 
 def commit_of(name: str, revision: str | None = None) -> str:
-    """Return the commit of a Hub id, 40 hexadecimal digits; '' for a folder or bundled model, and when a mirror does not say."""
+    """Return the commit of a Hub id, 40 hexadecimal digits; '' for a folder or bundled model, and when a mirror does not tell."""
     if name in BUNDLED or local_path(name).is_dir():
         return ""
     return _commit(revision) or check_available(name, revision)
 
 
 def local_path(name: str) -> Path:
-    """Turn a model's name into a path, whether or not a folder is there.
+    """Turn a model's name into a path, whether or not the folder exists.
 
-    A user who is unknown (``~nobody``), or a name longer than systems take, is an `InputError`.
+    An unknown user (``~nobody``), or a name longer than systems accept, is an `InputError`.
     """
     if len(name) > LONGEST or any(len(part) > LONGEST_PART for part in name.split("/")):
-        raise InputError(f"model '{name[:80]}...': no folder or model has a name of so many characters")
+        raise InputError(f"model '{name[:80]}...': the name is too long for a folder or model")
     try:
         return Path(name).expanduser()
     except RuntimeError:
-        raise InputError(f"model '{name}': there is no such user; write the folder's path in full") from None
+        raise InputError(f"model '{name}': no such user; write the folder's path in full") from None
 
 
 def _commit(name: object) -> str:
@@ -73,7 +73,7 @@ def _commit(name: object) -> str:
 
 def _not_found(name: str, error: Exception) -> InputError:
     return InputError(
-        f"model '{name}': no such folder, not in the local cache of models, and the Hub does not give it ({first_line(error)}); check the "
+        f"model '{name}': no such folder, not in the local cache of models, and not found on the Hub ({first_line(error)}); check the "
         "name and the connection; for a private model log in with 'hf auth login'"
         f"{did_you_mean(name, BUNDLED)}"
     )

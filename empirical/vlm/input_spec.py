@@ -1,4 +1,4 @@
-"""The input specification of a model, and the check that evaluation makes inputs as training did."""
+"""The input specification of a model, and the check that evaluation makes inputs in the same way as training."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def image_order(prompts: PromptConfig) -> str:
 
 
 def check_input_spec(trained: Mapping[str, Any], now: Mapping[str, Any], name: str, allow: Iterable[str] = ()) -> None:
-    """Raise `InputError` when a model's inputs are not made as in training."""
+    """Raise `InputError` if a model's inputs are made differently than in training."""
     for part in trained:
         if part in ("hash", *allow) or part not in now or content_hash(trained[part]) == content_hash(now[part]):
             continue

@@ -35,8 +35,8 @@ def load_vlm(config: ModelConfig) -> VisionLanguageModel:
     Raises
     ------
     InputError
-        When the model cannot be found, is of an unknown family, has no or damaged safetensors weights, is an adapter that lacks tensors
-        or does nothing, or was finetuned with other inputs than it would get now (`empirical.vlm.input_spec`).
+        When the model cannot be found, is of an unknown family, has no or damaged safetensors weights, is an adapter with missing tensors
+        or without effect, or was finetuned with different inputs than it would get now (`empirical.vlm.input_spec`).
     """
     name, config = resolve(config.name), pin_revision(config)
     base = _base_of(name, config)
@@ -51,14 +51,14 @@ def load_vlm(config: ModelConfig) -> VisionLanguageModel:
         setattr(processor.image_processor, setting, value)
     change_image_processor(processor, config)
     vlm = VisionLanguageModel(model.to(device_of(config)).eval(), processor, family, config, training)
-    trained = {part: value for part, value in training.get("parity", {}).items() if value != ""}  # older records lack the commit
+    trained = {part: value for part, value in training.get("parity", {}).items() if value != ""}  # older records do not have the commit
     now = input_spec(vlm) | ({"base_weights": weights_hash(base.name, base.revision)} if base is not None else {})
     check_input_spec(trained, now, config.name, config.allow_mismatch)
     return vlm
 
 
 def device_of(config: ModelConfig) -> torch.device:
-    """Return the device: the GPU when asked for or, under ``auto``, present."""
+    """Return the device: the GPU if asked for, or under ``auto`` if there is one."""
     import torch
 
     if config.device == "cuda" and not torch.cuda.is_available():
@@ -77,7 +77,7 @@ def dtype_of(config: ModelConfig) -> torch.dtype:
 
 
 def _base_of(name: str, config: ModelConfig) -> ModelConfig | None:
-    """Return the config of an adapter's base model, or None when the model is no adapter."""
+    """Return the config of an adapter's base model, or None if the model is not an adapter."""
     found = adapter_base(name)
     if found is None:
         return None

@@ -1,9 +1,9 @@
 """LoRA adapters that compute in the number format of their layer, in training as in evaluation; their weights stay float32.
 
-Most of what peft's own layers cost in a training step is memory traffic: the layer's input is cast to float32 for dropout and cast back by
+Most of the cost of peft's own layers in training is memory traffic: the layer's input is cast to float32 for dropout and cast back by
 autocast; the adapter's output is scaled and added to the layer's in two more passes, each of which rounds. Here the input is not cast, the
 scale is applied between the two factors, where the tensor is narrow, and the second product is added to the layer's output in place by one
-call that rounds once. No autocast is needed, so a model is trained with the arithmetic that it is scored with.
+call that rounds once. No autocast is needed, so training and scoring use the same arithmetic.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def compute_in_base_dtype(model: Model) -> Model:
     r"""Let the adapters of a model compute in the number format of its layers; the model is changed in place.
 
     For a layer :math:`W` and factors :math:`A, B` of rank :math:`r` it is :math:`y = Wx + B\,\frac{\alpha}{r}A\,d(x)` (Hu et al. 2021),
-    where :math:`d` is dropout. In float32 it is what peft computes, up to the order of the sums.
+    where :math:`d` is dropout. In float32 it equals peft's result, up to the order of the sums.
     """
     from peft.tuners import lora
 
@@ -65,7 +65,7 @@ def _layer_class() -> type[lora.Linear]:
             return output.view(*x.shape[:-1], output.shape[-1])
 
         def _supported(self, name: str) -> bool:
-            """Whether an adapter is two plain matrices, and no hook waits for a call: FSDP gathers a factor's weight in one."""
+            """Whether an adapter is two plain matrices without hooks: FSDP gathers a factor's weight in a hook."""
             factors = (self.lora_A[name], self.lora_B[name])
             two_matrices = not (name in self.lora_variant or self.lora_bias[name]) and all(type(factor) is Linear for factor in factors)
             return two_matrices and not any(map(_has_hooks, (self.base_layer, *factors)))

@@ -30,7 +30,7 @@ RECORDED: dict[str, type] = {
     "config_hash": str,
     "files": dict,
 }
-"""What ``training.json`` holds, each of its kind or null."""
+"""The keys of ``training.json`` and their types; each may be null."""
 POCKET = Path(__file__).parent / "pocket" / "weights"
 """The bundled model: config, weights, tokenizer, processor, chat template and card."""
 
@@ -47,21 +47,21 @@ def resolve(name: str) -> str:
     if looks_local and not there:
         raise InputError(f"model '{name}': no such folder{did_you_mean(name.strip('./~'), BUNDLED)}")
     if there and not ((path / "config.json").is_file() or (path / ADAPTER).is_file()):
-        raise InputError(f"model '{name}': the folder holds neither a config.json nor an {ADAPTER}")
+        raise InputError(f"model '{name}': the folder contains neither a config.json nor an {ADAPTER}")
     if there:
         _refuse_endless_files(path)
     return str(path) if there else name
 
 
 def _refuse_endless_files(folder: Path) -> None:
-    """Refuse what libraries would read for ever under the name of a model's file: devices, pipes, texts of gigabytes."""
+    """Refuse files that libraries would read forever: devices, pipes, texts of gigabytes."""
     for file in folder.iterdir():
-        with contextlib.suppress(OSError):  # a link that leads nowhere is as a file that is not there
+        with contextlib.suppress(OSError):  # a broken link counts as a missing file
             status = file.stat()
             if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
-                raise InputError(f"{file}: is a device or a pipe; a model's files are regular files")
+                raise InputError(f"{file}: is a device or a pipe; a model's files must be regular files")
             if file.suffix in TEXTS and status.st_size > MOST_BYTES["JSON"]:
-                raise InputError(f"{file}: has {status.st_size:,} bytes, too many for a text of a model; copy it again")
+                raise InputError(f"{file}: has {status.st_size:,} bytes, too many for a text file of a model; copy it again")
 
 
 def training_record(name: str) -> dict[str, Any]:
@@ -70,7 +70,7 @@ def training_record(name: str) -> dict[str, Any]:
     if not file.is_file():
         return {}
     content = read_json(file)
-    wrong = [] if isinstance(content, dict) else ["it is no object"]
+    wrong = [] if isinstance(content, dict) else ["it is not a JSON object"]
     for key, kind in RECORDED.items() if isinstance(content, dict) else ():
         value = content.get(key)
         too_large = isinstance(value, int) and abs(value) >= 2**63
@@ -84,7 +84,7 @@ def training_record(name: str) -> dict[str, Any]:
 def adapter_base(name: str) -> tuple[str, str | None] | None:
     """Return name and revision of an adapter's base, as ``finetune`` recorded them, else from the adapter's own config.
 
-    None when the model is no adapter.
+    None if the model is not an adapter.
     """
     folder = local_path(name)
     if not (folder / ADAPTER).is_file():
@@ -96,23 +96,23 @@ def adapter_base(name: str) -> tuple[str, str | None] | None:
         named = settings if isinstance(settings, dict) else {}
         base, revision = named.get("base_model_name_or_path"), named.get("revision")
     if not (isinstance(base, str) and base and isinstance(revision, str | None)):
-        raise InputError(f"model '{name}': an adapter that does not name its base model")
+        raise InputError(f"model '{name}': is an adapter that does not name its base model; copy it again, or train it again")
     if (local_path(base) / ADAPTER).is_file():  # itself, too
-        raise InputError(f"model '{name}': its base '{base}' is an adapter itself; one adapter on another is not supported")
+        raise InputError(f"model '{name}': its base '{base}' is itself an adapter; an adapter on another adapter is not supported")
     return base, revision
 
 
 def weights_hash(name: str, revision: str | None = None) -> str:
     """Identify a model's weights: 16 hexadecimal digits of each safetensors file's SHA-256, or the commit of a Hub id.
 
-    For an adapter ``+`` and the same of its base follow. Never empty: weights that cannot be told from others are an `InputError`.
+    For an adapter, ``+`` and the same of its base follow. Never empty: weights that cannot be identified are an `InputError`.
     """
     folder = Path(resolve(name))
     if not folder.is_dir():
         return _known_commit(name, revision)
     own = "-".join(_file_hash(file, file.stat().st_mtime_ns)[:16] for file in weight_files(folder))
     if not own:
-        raise InputError(f"model '{name}': the folder holds no weights (*.safetensors); copy or download it again")
+        raise InputError(f"model '{name}': the folder contains no weights (*.safetensors); copy or download it again")
     base = adapter_base(str(folder))
     return own if base is None else f"{own}+{weights_hash(*base)}"
 
@@ -144,21 +144,21 @@ def weight_files(folder: Path) -> list[Path]:
         if not isinstance(shards, dict):
             raise InputError(f"{index}: is not an index of weights (it has no 'weight_map'); copy or download it again")
         files |= {_inside(folder, shard, index) for shard in shards.values()}
-    return sorted(file for file in files if file.is_file())  # the loader reports files that an index names and that are not there
+    return sorted(file for file in files if file.is_file())  # the loader reports files of an index that are missing
 
 
 def _inside(folder: Path, name: object, source: Path) -> Path:
-    """Give the path of a file of weights that a model's own files name, unless it leads out of the model's folder or is a pickle."""
-    path = PureWindowsPath(str(name))  # takes both kinds of slash for one
+    """Give the path of a weights file named in a model's own files, unless it leads out of the model's folder or is a pickle."""
+    path = PureWindowsPath(str(name))  # accepts both kinds of slash
     if not isinstance(name, str) or path.anchor or ".." in path.parts:
         raise InputError(f"{source}: names weights outside of the model's folder ('{str(name)[:80]}'); put them into the folder")
     if not name.endswith((".safetensors", ".safetensors.index.json")):
-        raise InputError(f"{source}: names weights that are no safetensors file ('{name[:80]}'); convert them")
+        raise InputError(f"{source}: names weights that are not a safetensors file ('{name[:80]}'); convert them")
     return folder / name
 
 
 def _known_commit(name: str, revision: str | None) -> str:
-    """Give the commit of a Hub id, without which changed weights would be taken for those that were scored before."""
+    """Give the commit of a Hub id; without it, changed weights would be mistaken for those scored before."""
     if commit := commit_of(name, revision):
         return commit
     raise InputError(f"model '{name}': the Hub does not say which commit this is; name it (model.revision), or download it into a folder")
@@ -168,7 +168,7 @@ def _known_commit(name: str, revision: str | None) -> str:
 def _file_hash(file: Path, modified: int) -> str:
     """Hash a file; cached until its modification time changes, since weights are large and hashed often."""
     if file.suffix == ".safetensors":
-        tensor_names(file)  # what is not whole is refused here: a file of a terabyte without content would be read for an hour
+        tensor_names(file)  # refuse incomplete files here: an empty file of a terabyte would be read for an hour
     return sha256(file)
 
 
@@ -180,4 +180,4 @@ def tensor_names(file: Path) -> list[str]:
         with safe_open(file, framework="np") as stream:
             return list(stream.keys())
     except (SafetensorError, OSError) as error:
-        raise InputError(f"{file}: not a whole safetensors file ({first_line(error)}); copy or download it again") from None
+        raise InputError(f"{file}: not a complete safetensors file ({first_line(error)}); copy or download it again") from None

@@ -11,7 +11,7 @@ from functools import partial
 from see_in_pairs.errors import InputError
 
 SIGNS = ("CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED", "CUDA error: out of memory")
-"""Messages of libraries that ask the driver for memory themselves; accelerate looks for torch's own messages only."""
+"""Messages of libraries that request memory from the driver themselves; accelerate looks for torch's own messages only."""
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -30,7 +30,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     from accelerate.utils.memory import should_reduce_batch_size
 
     message = str(error)
-    # accelerate fails on a RuntimeError whose argument is no text (another exception, say), and knows neither torch's class nor our SIGNS
+    # accelerate fails on a RuntimeError whose argument is not text (for example an exception), and knows neither torch's class nor SIGNS
     return (
         isinstance(error, torch.OutOfMemoryError)
         or should_reduce_batch_size(RuntimeError(message))
@@ -49,7 +49,7 @@ def clear_device_cache() -> None:
 
 
 def runs_in_memory(work: Callable[[], object]) -> bool:
-    """Run something and return whether memory sufficed; if not, all that the attempt held is freed first."""
+    """Run something and return whether memory sufficed; if not, the attempt's memory is freed first."""
     try:
         work()
     except (RuntimeError, MemoryError) as error:
@@ -73,7 +73,7 @@ def report_out_of_memory(message: str) -> Iterator[None]:
 
 
 def largest_that_fits(work: Callable[[int], object], largest: int) -> int:
-    """Find a batch size that fits in memory, by halving; 0 when not even one row does.
+    """Find a batch size that fits in memory, by halving; 0 if not even one row fits.
 
     accelerate's ``find_executable_batch_size`` shrinks by a tenth and raises at zero; here advice is given in halves.
 
@@ -93,7 +93,7 @@ def largest_that_fits(work: Callable[[int], object], largest: int) -> int:
 
 def reduce_memory_advice() -> str:
     """Return the end of an error line: what to lower when one row at a time does not fit."""
-    return "show fewer pixels (model.image_processor.size), or take a smaller model"
+    return "show fewer pixels (model.image_processor.size), or use a smaller model"
 
 
 def batch_size_advice(batch_size: int) -> str:

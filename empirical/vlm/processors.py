@@ -26,9 +26,9 @@ MOST_LETTERS = 2**20
 """Characters of a chat template, and of what it adds to a question."""
 
 TEMPLATE_SECONDS, TEMPLATE_MEGABYTES = 10.0, 500.0
-"""What a chat template may take for one question; those of real models take milliseconds and next to no memory."""
+"""Limits of a chat template for one question; those of real models take milliseconds and little memory."""
 
-ORIGINAL = "take that of the original checkpoint"
+ORIGINAL = "use the one of the original checkpoint"
 
 
 def load_processor(name: str, config: ModelConfig) -> ProcessorMixin:
@@ -37,12 +37,12 @@ def load_processor(name: str, config: ModelConfig) -> ProcessorMixin:
     from transformers.utils import cached_file, is_torchvision_available
 
     options = {"revision": config.revision, "trust_remote_code": config.trust_remote_code}
-    if Path(name).is_dir() and not any((Path(name) / file).is_file() for file in TOKENIZERS):  # some classes make an empty one up
-        raise InputError(f"model '{name}': the folder holds no tokenizer ({first_few(TOKENIZERS)}); copy or download it again")
+    if Path(name).is_dir() and not any((Path(name) / file).is_file() for file in TOKENIZERS):  # some classes create an empty one
+        raise InputError(f"model '{name}': the folder contains no tokenizer ({first_few(TOKENIZERS)}); copy or download it again")
     try:
         if is_torchvision_available():
             processor = transformers.AutoProcessor.from_pretrained(name, **options)
-        else:  # transformers refuses every processor with a video or audio part then; images do not need it
+        else:  # then transformers refuses every processor with a video or audio part, which images do not need
             file = cached_file(name, "processor_config.json", revision=config.revision)
             cls = getattr(transformers, json.loads(Path(str(file)).read_text())["processor_class"])
             processor = image_only(cls).from_pretrained(name, **options)
@@ -54,13 +54,13 @@ def load_processor(name: str, config: ModelConfig) -> ProcessorMixin:
         raise InputError(f"model '{name}': has no chat template; use the instruction-tuned checkpoint")
     _try_tokenizer(name, processor.tokenizer)
     _refuse_endless(processor.chat_template)
-    with memory_limit(TEMPLATE_MEGABYTES):  # here, where no other thread is at work
+    with memory_limit(TEMPLATE_MEGABYTES):  # here, where no other thread is running
         chat_text(processor, [{"type": "image"}, {"type": "text", "text": "?"}])
     return processor
 
 
 def _try_tokenizer(name: str, tokenizer: Any) -> None:
-    """Refuse a tokenizer that fails on text, as one does whose patterns are damaged: it would fail in mid-run."""
+    """Refuse a tokenizer that fails on text (for example with damaged patterns): it would fail in the middle of a run."""
     try:
         tokenizer("".join(letter * 64 + " " for letter in "a1.?é\n") + "Does it show a nodule?")
     except BaseException as error:
@@ -70,19 +70,19 @@ def _try_tokenizer(name: str, tokenizer: Any) -> None:
 
 
 def _refuse_endless(templates: Any) -> None:
-    """Refuse chat templates that are programs of another kind: of endless length, or with powers, which nothing can interrupt."""
+    """Refuse chat templates that could run forever: too long, or with powers, which cannot be interrupted."""
     from jinja2 import Environment, TemplateError
 
     for template in templates.values() if isinstance(templates, dict) else [templates]:
         if not isinstance(template, str) or len(template) > MOST_LETTERS:
-            raise InputError(f"the model's chat template is no text of at most {MOST_LETTERS:,} characters; {ORIGINAL}")
-        with contextlib.suppress(TemplateError, RecursionError):  # told when it is used
+            raise InputError(f"the model's chat template is not a text of at most {MOST_LETTERS:,} characters; {ORIGINAL}")
+        with contextlib.suppress(TemplateError, RecursionError):  # reported when it is used
             if any(kind == "operator" and value == "**" for _, kind, value in Environment(autoescape=True).lex(template)):
                 raise InputError(f"the model's chat template computes powers, which no conversation needs; {ORIGINAL}")
 
 
 def chat_text(processor: ProcessorMixin, content: list[dict[str, str]]) -> str:
-    """Put what a user says through a model's chat template, up to where the answer begins."""
+    """Render a user's turn with a model's chat template, up to the beginning of the answer."""
     from jinja2 import TemplateError
 
     try:
@@ -90,19 +90,19 @@ def chat_text(processor: ProcessorMixin, content: list[dict[str, str]]) -> str:
             text = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
     except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError, RecursionError, MemoryError) as error:
         raise InputError(f"the model's chat template cannot be used ({first_line(error)}); {ORIGINAL}") from None
-    except SyntaxError:  # of the Python that jinja makes of it, as of loops within 20 loops
+    except SyntaxError:  # an error of the Python code that jinja makes, for example with 20 nested loops
         raise InputError(f"the model's chat template cannot be compiled; {ORIGINAL}") from None
     except TimeLimit:
         raise InputError(f"the model's chat template takes more than {TEMPLATE_SECONDS:g} s for a question; {ORIGINAL}") from None
     if not isinstance(text, str) or not text.strip():
-        raise InputError(f"the model's chat template makes nothing of a question; {ORIGINAL}")
+        raise InputError(f"the model's chat template gives an empty text for a question; {ORIGINAL}")
     if len(text) > MOST_LETTERS + sum(len(part.get("text", "")) for part in content):
-        raise InputError(f"the model's chat template makes {len(text):,} characters of a question; {ORIGINAL}")
+        raise InputError(f"the model's chat template gives {len(text):,} characters for a question; {ORIGINAL}")
     return text
 
 
 def refuse_special_tokens(processor: ProcessorMixin, prompts: PromptConfig, words: Mapping[str, str]) -> None:
-    """Refuse prompts, or words to put into them, that hold a token by which the model marks images or turns."""
+    """Refuse prompts, or words for them, that contain a token with which the model marks images or turns."""
     tokens = {token.content for token in processor.tokenizer.added_tokens_decoder.values() if token.special}
     tokens |= {token for token in (getattr(processor, "image_token", None), getattr(processor, "boi_token", None)) if token}
     texts = {f"prompts.{place}: '{getattr(prompts, place)}'": prompt_text(getattr(prompts, place)) for place in WORDINGS}
@@ -111,8 +111,8 @@ def refuse_special_tokens(processor: ProcessorMixin, prompts: PromptConfig, word
     for place, text in texts.items():
         for token in sorted(tokens, key=len, reverse=True):
             if token.strip() and token in text:
-                what = f"{place} has the model's special token '{token}' in it"
-                raise InputError(f"{what}; take it out (images stand where {{query}} and {{reference}} do)")
+                what = f"{place} contains the model's special token '{token}'"
+                raise InputError(f"{what}; remove it (images go where {{query}} and {{reference}} do)")
 
 
 def image_only(cls: Any) -> Any:
@@ -147,15 +147,15 @@ def change_image_processor(processor: ProcessorMixin, config: ModelConfig) -> No
             processor.image_processor = type(processor.image_processor).from_dict(before | wanted)
             _check_settings(processor, wanted)
         except Exception as error:  # for an invalid size each processor raises its own type
-            raise InputError(f"model.image_processor: '{config.name}' cannot work with {wanted} ({first_line(error)})") from None
+            raise InputError(f"model.image_processor: '{config.name}' does not work with {wanted} ({first_line(error)})") from None
 
 
 def _check_settings(processor: ProcessorMixin, wanted: dict[str, Any]) -> None:
-    """Process one image: processors look at such values only then, which would be in the middle of a run."""
+    """Process one image now: processors check such values only then, which would be in the middle of a run."""
     from PIL import Image
 
     if any(number < 1 for name in PIXEL_BUDGET for number in _numbers(wanted.get(name))):  # some processors accept a side of -3 pixels
-        raise ValueError("a size is at least 1")
+        raise ValueError("a size must be at least 1")
     pixels = processor.image_processor(images=[Image.new("RGB", (64, 64))], return_tensors="pt")["pixel_values"]
     if pixels.numel() == 0:
         raise ValueError("no pixels are left")

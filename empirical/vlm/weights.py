@@ -1,4 +1,4 @@
-"""Checks of weights and adapters: complete files, no missing tensors, an adapter that does something."""
+"""Checks of weights and adapters: complete files, no missing tensors, an adapter that has an effect."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 
 ADAPTER_SECONDS = 300.0
-"""How long it may take to attach an adapter to a model that is loaded; real ones take seconds."""
+"""Longest time to attach an adapter to a loaded model; real ones take seconds."""
 
 
 def check_weights(folder: Path) -> None:
@@ -30,11 +30,11 @@ def check_weights(folder: Path) -> None:
 
 
 def check_all_loaded(name: str, info: dict[str, Any]) -> None:
-    """Raise `InputError` when a checkpoint lacked tensors: transformers fills them with random numbers and goes on."""
+    """Raise `InputError` if a checkpoint has missing tensors: transformers fills them with random numbers and continues."""
     missing = sorted(info.get("missing_keys", ()))
     if missing:
         raise InputError(
-            f"model '{name}': its files lack {len(missing)} of the weights ({first_few(missing)}), which would be random; get them whole"
+            f"model '{name}': {len(missing)} weights are missing ({first_few(missing)}) and would be random; copy or download it again"
         )
 
 
@@ -44,12 +44,12 @@ def attach_adapter(model: PreTrainedModel, folder: Path) -> PeftModel:
 
     file = folder / ADAPTER_WEIGHTS
     if not file.is_file():
-        raise InputError(f"model '{folder}': the adapter's weights, {ADAPTER_WEIGHTS}, are not there")
+        raise InputError(f"model '{folder}': the adapter's weights, {ADAPTER_WEIGHTS}, are missing")
     found = set(tensor_names(file))
     try:
         with ignore_peft_deprecation(), warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Found missing adapter keys")  # an error below, in one line
-            with time_limit(ADAPTER_SECONDS, "it"):  # adapter_config.json has patterns, and there are patterns that never end
+            with time_limit(ADAPTER_SECONDS, "it"):  # adapter_config.json has patterns, and some patterns never end
                 wrapped = PeftModel.from_pretrained(model, str(folder), use_safetensors=True)
     except TimeLimit:
         raise InputError(f"model '{folder}': the adapter takes more than {ADAPTER_SECONDS:g} s to be attached; train it again") from None
@@ -57,16 +57,16 @@ def attach_adapter(model: PreTrainedModel, folder: Path) -> PeftModel:
         raise InputError(f"model '{folder}': the adapter does not fit its base '{_name(model)}' ({first_line(error)})") from None
     expected = get_peft_model_state_dict(wrapped, save_embedding_layers=False)
     missing, unexpected = sorted(set(expected) - found), sorted(found - set(expected) - {key for key, _ in wrapped.named_parameters()})
-    for what, keys in (("lacks", missing), ("has, and its base has no place for,", unexpected)):
+    for what, keys in (("lacks", missing), ("its base has no place for", unexpected)):
         if keys:
             raise InputError(f"{file}: {what} {len(keys)} tensors ({first_few(keys)}); copy it again, or train the adapter again")
     if is_noop_adapter(expected):
-        raise InputError(f"{file}: this adapter does nothing (each of its lora_B is zero); evaluate '{_name(model)}' itself")
+        raise InputError(f"{file}: this adapter has no effect (each of its lora_B is zero); evaluate '{_name(model)}' itself")
     return compute_in_base_dtype(wrapped)
 
 
 def is_noop_adapter(tensors: dict[str, Any]) -> bool:
-    """Whether an adapter leaves its base as it is: every ``lora_B`` is zero."""
+    """Whether an adapter does not change its base: every ``lora_B`` is zero."""
     second = [tensor for name, tensor in tensors.items() if "lora_B" in name or "lora_embedding_B" in name]
     lora_only = all("lora_" in name for name in tensors)
     return lora_only and bool(second) and not any(bool(tensor.any()) for tensor in second)

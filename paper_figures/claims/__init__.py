@@ -1,9 +1,9 @@
-"""The ledger of claims: what each says, by which criterion it is judged, and what each source of evidence found.
+"""The verdicts on the claims: each claim, its criterion, and the findings of each source of evidence.
 
 `registry` holds the claims with their criteria and margins, `ledger` the rule of the verdicts. The evidence: `theory_separation` (C1) and
 `theory_gains` (C3 to C5) from closed forms and simulation; `experiments` (C1 to C3), `strategies` (C4) and `interpretability` (C6, C8, from
 the tables that `analyses` reads) from runs of models, which `evidence` finds; `studies` (C3 to C5, C7) from studies of several trainings.
-`controls` says what a gain is due to.
+`controls` tells the cause of a gain.
 
 A module of evidence offers any of ``from_theory(rows)`` and ``from_simulation(rows)``, with the rows of ``theory verify``, and
 ``from_runs(evidence)``; each returns verdicts by claim. The claim in the registry names its modules.
@@ -29,16 +29,16 @@ def __dir__() -> list[str]:
 
 
 def evaluate_claims(out: Path | str, real: Path | str | None = None, studies: Sequence[Path | str] = ()) -> Ledger:
-    """Judge every claim by what is in an output folder. Nothing is written but the cache of ideal observers.
+    """Judge every claim by the content of an output folder. Only the cache of ideal observers is written.
 
     Parameters
     ----------
     out : Path or str
         An output folder of ``see-in-pairs reproduce``.
     real : Path or str, optional
-        A folder with the records of real runs (``records.parquet``, and ``runs.json`` where arms occur more than once).
+        A folder with the records of real runs (``records.parquet``, and ``runs.json`` if arms occur more than once).
     studies : sequence of Path or str
-        Outputs of ``see-in-pairs study``; where they judge a claim, their verdict replaces that of the folder of runs.
+        Outputs of ``see-in-pairs study``; if they judge a claim, their verdict replaces that of the folder of runs.
 
     Returns
     -------
@@ -48,7 +48,7 @@ def evaluate_claims(out: Path | str, real: Path | str | None = None, studies: Se
     Raises
     ------
     InputError
-        When the folder lacks its theory checks or records, or they cannot be read.
+        When theory checks or records are missing, or cannot be read.
     """
     from paper_figures.claims.controls import control_rows
     from paper_figures.claims.evidence import Evidence
@@ -78,7 +78,7 @@ def evaluate_claims(out: Path | str, real: Path | str | None = None, studies: Se
 
 
 def _verdicts(function: str, *arguments: object) -> dict[str, Verdict]:
-    """Ask every module of evidence that has a function of this name."""
+    """Call the function of this name in every module of evidence that has it."""
     verdicts: dict[str, Verdict] = {}
     for name in dict.fromkeys(name for claim in CLAIMS for name in claim.judged_by):
         judge = getattr(import_module(f"paper_figures.claims.{name}"), function, None)

@@ -1,4 +1,4 @@
-"""The tables that ``see-in-pairs analyse`` left in an output folder's ``analysis/``, and in them the two arms that are compared."""
+"""The tables of ``see-in-pairs analyse`` in an output folder's ``analysis/``, and the two arms in them that are compared."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ ARMS = ("pair", "single", "duplicate")
 
 
 def arms_of(evidence: Evidence, analysis: Analysis) -> dict[str, pd.DataFrame] | str:
-    """Read the rows of an analysis by arm, each of the models finetuned on it; or say why there are none. `duplicate` may be lacking."""
+    """Read the rows of an analysis by arm, each of the models finetuned on it; or say why there are none. `duplicate` may be missing."""
     table = _read(evidence, analysis)
     if isinstance(table, str):
         return table
@@ -71,7 +71,7 @@ def arms_of(evidence: Evidence, analysis: Analysis) -> dict[str, pd.DataFrame] |
 
 
 def _read(evidence: Evidence, analysis: Analysis) -> pd.DataFrame | str:
-    """Read all tables; where the main pair's cohort is known, its rows only: a study may hold pairs on several cohorts."""
+    """Read all tables; if the main pair's cohort is known, its rows only: a study may have pairs on several cohorts."""
     import pandas as pd
 
     folder = evidence.results.folder / FOLDER
@@ -99,17 +99,17 @@ def _cohort_hash(evidence: Evidence) -> str | None:
 
 
 def _checked(table: pd.DataFrame, path: str, analysis: Analysis) -> pd.DataFrame:
-    """Check the columns of a table and their types; identifiers become text, empty where there is none."""
+    """Check the columns of a table and their types; identifiers become text, empty if missing."""
     import pandas as pd
 
-    needed, anew = [*IDENTITY, *analysis.texts, *analysis.numbers], f"make it anew with 'see-in-pairs analyse {analysis.command}'"
+    needed, anew = [*IDENTITY, *analysis.texts, *analysis.numbers], f"make it again with 'see-in-pairs analyse {analysis.command}'"
     if lost := [name for name in needed if name not in table.columns]:
         raise InputError(f"{path}: lacks the column(s) {first_few(lost)}; {anew}")
     numbers = table[list(analysis.numbers)].apply(pd.to_numeric, errors="coerce")
     for name in analysis.numbers:
         gap = table[name].isna() if name in analysis.gaps else False
         if not (np.isfinite(numbers[name]) | gap).all():
-            raise InputError(f"{path}: column '{name}' holds what is no number; {anew}")
+            raise InputError(f"{path}: column '{name}' contains a value that is not a number; {anew}")
     return table[[*IDENTITY, *analysis.texts]].astype(object).fillna("").astype(str).join(numbers)
 
 

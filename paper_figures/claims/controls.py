@@ -1,4 +1,4 @@
-"""Controls: what a gain is due to. Each names two runs, what an ideal observer would show, and what was found."""
+"""Controls: the cause of a gain. Each names two runs, the result of an ideal observer, and the estimate."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Control:
     first: str  # roles of runs, as `Evidence.run` takes them; the difference is first minus second
     second: str
     question: str
-    ideal: str  # what an ideal observer gains: ``'gain'`` of the reference, or ``'zero'``; ``''`` where theory is silent
+    ideal: str  # gain of an ideal observer: ``'gain'`` of the reference, or ``'zero'``; ``''`` if the theory makes no statement
 
 
 CONTROLS = (
@@ -49,7 +49,7 @@ CONTROLS = (
 )
 
 UNINFORMATIVE = ("blank", "noise", "fixed", "wrong_modality", "text")
-"""Controls that show nothing of what this query shares with its reference: an observer who knows the population gains nothing."""
+"""Controls without what this query shares with its reference: an observer who knows the population gains nothing."""
 FURTHER = (
     *(Control(f"{name} over single", name, "single", ARMS[name].isolates, "zero") for name in UNINFORMATIVE),
     *(
@@ -57,18 +57,18 @@ FURTHER = (
         for name in (*UNINFORMATIVE, "diseased", "reversed", "unlabelled", "reference_only")
     ),
 )
-"""Controls that are estimated where there are runs of them."""
+"""Controls that are estimated if they have runs."""
 
 
 def planned(evidence: Evidence) -> tuple[Control, ...]:
-    """List the controls of a folder, which share one correction for multiplicity: the usual ones, and the further ones it has runs of."""
+    """List the controls of a folder, which share one correction for multiplicity: the usual ones, and further ones with runs."""
     return (*CONTROLS, *(control for control in FURTHER if not evidence.missing(control.first, control.second)))
 
 
 def control_rows(evidence: Evidence) -> list[dict[str, Any]]:
     """Estimate every control: ``name, question, first, second, estimate, interval, p, p_holm, n, trainings, test, family, ideal, reason``.
 
-    Where runs are missing the numbers are None and ``reason`` says so; where the design is not admissible, p alone is None.
+    If runs are missing the numbers are None and ``reason`` says so; if the design is not admissible, only p is None.
     """
     controls = planned(evidence)
     found = {control.name: _difference(evidence, control) for control in controls}

@@ -1,4 +1,4 @@
-"""A folder of runs as evidence: its runs, found by the role that they play for the claims."""
+"""A folder of runs as evidence: its runs, found by their role for the claims."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from paper_figures.results.runs import Run, RunResults, RunScores
 
 RANDOM_WEIGHTS = ("pocket-random",)
-"""Models that know nothing before finetuning."""
+"""Models with random weights before finetuning."""
 LEARNED_TO_COMPARE = ("pocket",)
-"""Models that can compare pictures before finetuning, and have seen nothing of medicine: the bundled one."""
+"""Models that can compare pictures before finetuning, but have seen no medical images: the bundled one."""
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,10 @@ class Evidence:
         return "real" if self.rho is None else "phantom"
 
     def run(self, role: str) -> Run | None:
-        """Find the run of a role; None when there is none.
+        """Find the run of a role; None if there is none.
 
         Roles are ``pair`` (the main pair: matched references), ``random``, ``embedding`` and ``cross_center`` (pairs with references of
-        that strategy, of models finetuned on it where there are such, else of those finetuned on pairs), ``off_pair``, ``off_single`` and
+        that strategy, of models finetuned on it if there are any, else of those finetuned on pairs), ``off_pair``, ``off_single`` and
         ``off_duplicate`` (off the shelf), and the name of any other arm: each finetuned and evaluated as itself. ``shown_ARM`` is the
         model finetuned on pairs, evaluated on another arm, or with random references.
         """
@@ -53,7 +53,7 @@ class Evidence:
         return found(arm=role, own_arm=True)
 
     def missing(self, *roles: str) -> str:
-        """Name the roles that no run plays, as a reason; ``''`` when all are there."""
+        """Name the roles without a run, as a reason; ``''`` if every role has one."""
         lost = [role.replace("_", " ") for role in roles if self.run(role) is None]
         return f"no run of: {', '.join(lost)}" if lost else ""
 
@@ -71,5 +71,5 @@ def off_the_shelf_is_random(run: Run) -> bool:
 
 
 def off_the_shelf_knows_no_medicine(run: Run) -> bool:
-    """Whether the model off the shelf can compare, but has learned nothing of medicine."""
+    """Whether the model off the shelf can compare, but has learned nothing about medicine."""
     return run.model in LEARNED_TO_COMPARE

@@ -1,4 +1,4 @@
-"""What trained models say of C1, C2 and C3, on phantoms or on real images: the same tests for both."""
+"""Evidence of trained models for C1, C2 and C3, on phantoms or on real images: the same tests for both."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def from_runs(evidence: Evidence) -> dict[str, Verdict]:
 
 
 def _verdict(evidence: Evidence, claim: str, roles: tuple[str, str], judge: Callable[[Evidence, str, str], ClaimFinding]) -> Verdict:
-    """Judge the first role over the single image, and over duplicate where there is one."""
+    """Judge the first role over the single image, and over duplicate if there is one."""
     (first, single), duplicate = roles, roles[1].replace("single", "duplicate")
     if missing := evidence.missing(first, single):
         return not_tested(claim, evidence.source, missing)
@@ -89,7 +89,7 @@ def gain_of_gains(evidence: Evidence) -> Verdict:
 
 
 def _why_not(patients: int, single: Estimate) -> str:
-    """Why C3 is not judged; '' where it is."""
+    """Why C3 is not judged; '' if it is."""
     if single.reason:
         return single.reason
     if not single.low > 0.5:

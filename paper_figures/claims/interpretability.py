@@ -1,4 +1,4 @@
-"""What goes on inside trained models: how alike images and answers are represented (C6), and where a score comes from (C8)."""
+"""Inside trained models: how similar the representations of images and answers are (C6), and where a score comes from (C8)."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def from_runs(evidence: Evidence) -> dict[str, Verdict]:
 
 
 def alignment_gain(evidence: Evidence) -> Verdict:
-    """Judge C6: whether images and answers are represented more alike in the pair arm than in `duplicate`, class means removed.
+    """Judge C6: whether representations of images and answers are more similar in the pair arm than in `duplicate`, class means removed.
 
-    The plain difference stands beside it, with the share of the variance that is the label.
+    The plain difference is given as well, with the share of the variance that is due to the label.
     """
     arms = arms_of(evidence, ALIGNMENT)
     if isinstance(arms, str):
@@ -65,7 +65,7 @@ def alignment_gain(evidence: Evidence) -> Verdict:
 
 
 def _shares(arms: dict[str, pd.DataFrame], layer: int) -> str:
-    """Say how much of the variance is the label, and the values of each arm."""
+    """Give the share of the variance that is due to the label, and the values of each arm."""
     words = []
     for name, rows in arms.items():
         residual, whole, *shares = (_whole(rows, measure, layer) for measure in (RESIDUAL, WHOLE, *LABEL_SHARE))
@@ -81,14 +81,14 @@ def _alignment_difference(first: pd.DataFrame, second: pd.DataFrame, measure: st
 
     The patients' part is the delete-half jackknife's: with the same halves of the :math:`n` patients in both arms, its standard error is
     the standard deviation of the differences over halves of :math:`s` patients times :math:`\sqrt{(n-s)/s}`, of the mean over trainings.
-    All trainings see the same patients, so that what differs between trainings is theirs. The degrees of freedom are Satterthwaite's.
+    All trainings see the same patients, so the differences between trainings are their own. The degrees of freedom are Satterthwaite's.
     """
     draws = [_draws(rows, measure, layer) for rows in (first, second)]
     patients, items = int(first["patients"].iloc[0]), int(first["items"].iloc[0])
     scores = None
     unit = "linear CKA"
     if any(table.empty for table in draws):
-        anew = "make it anew with 'see-in-pairs analyse alignment'"
+        anew = "make it again with 'see-in-pairs analyse alignment'"
         return no_estimate(f"{FOLDER}/**/{ALIGNMENT.file} has no {measure}; {anew}", unit, scores)
     if len(draws[0]) < 3 or draws[0].index[0] != 0 or not draws[0].index.equals(draws[1].index):
         raise InputError(f"{FOLDER}/**/{ALIGNMENT.file}: the arms lack {measure} of the same draws at layer {layer}")
@@ -118,13 +118,13 @@ def _draws(rows: pd.DataFrame, measure: str, layer: int) -> pd.DataFrame:
 
 
 def _whole(rows: pd.DataFrame, measure: str, layer: int) -> float:
-    """Mean over trainings of a measure on all patients; NaN where the table lacks it."""
+    """Mean over trainings of a measure on all patients; NaN if it is not in the table."""
     table = _draws(rows, measure, layer)
     return float(table.iloc[0].mean()) if len(table) else float("nan")
 
 
 def lesion_gains(evidence: Evidence) -> Verdict:
-    """Judge C8: whether more of the attribution lies on the lesion, beyond chance and beyond a sham place, in the pair arm; by method."""
+    """Judge C8: whether more of the attribution is on the lesion, beyond chance and beyond a sham place, in the pair arm; by method."""
     arms = arms_of(evidence, ATTRIBUTION)
     if isinstance(arms, str):
         return not_tested("C8", evidence.source, arms)
@@ -160,7 +160,7 @@ def _share_on_references(rows: pd.DataFrame, method: str) -> str:
 def _by_item(rows: pd.DataFrame, method: str) -> pd.DataFrame:
     """Share beyond chance: a row per item (with its patient and whether the place is sham), a column per training.
 
-    Where nothing of the attribution is positive, a lesion gets nothing and a sham place what chance gives.
+    Without positive attribution, a lesion gets 0 and a sham place the chance level.
     """
     chosen = rows[rows["method"] == method]
     share = chosen["share"].where(chosen["share"].notna(), np.where(chosen["lesion"] == "sham", chosen["expected"], 0.0))
@@ -174,7 +174,7 @@ def _lesion_gain(pair: pd.DataFrame, other: pd.DataFrame) -> Estimate:
         raise InputError(f"{FOLDER}/**/{ATTRIBUTION.file}: the arms are not about the same items, each by {' and '.join(METHODS)}")
     kinds = pair.index.get_level_values("lesion")
     if not {"real", "sham"} <= set(kinds):
-        return no_estimate("no sham place of healthy queries; make it anew with 'see-in-pairs analyse attribution'", "share")
+        return no_estimate("no sham place of healthy queries; make it again with 'see-in-pairs analyse attribution'", "share")
     found = _mean_contrast([pair, other], np.where(kinds == "real", 1.0, -1.0))
     few = min(pair.index[kinds == kind].get_level_values("patient_id").nunique() for kind in ("real", "sham"))
     if few < FEWEST_PATIENTS:

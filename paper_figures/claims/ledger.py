@@ -1,6 +1,6 @@
-"""The rule of the verdicts: from findings to supported, contradicted, inconclusive or not tested; `Ledger` holds them.
+"""The rule of the verdicts: from findings to supported, contradicted, inconclusive or not tested; `Ledger` contains them.
 
-A verdict is never typed in: `Verdict` computes it from its findings and the criterion, and a file that says otherwise is refused.
+A verdict is never entered: `Verdict` computes it from its findings and the criterion, and a file with another verdict is refused.
 """
 
 from __future__ import annotations
@@ -40,37 +40,37 @@ if TYPE_CHECKING:
 
 VERDICTS = ("supported", "contradicted", "inconclusive", "not tested")
 GAIN, OVER_DUPLICATE, SHOWN = "gain", "over duplicate", "shown"
-"""Roles of findings: what is judged; pair minus duplicate, which support needs too; what stands beside and is not judged."""
+"""Roles of findings: judged; pair minus duplicate, which support needs too; shown but not judged."""
 TABLE = "claims.csv"
 
 
 @dataclass(frozen=True)
 class ClaimFinding:
-    """One estimate on its way to a verdict, with all that the rule looks at.
+    """One estimate for a verdict, with everything that the rule uses.
 
     Parameters
     ----------
     part : str
-        Which part of the claim it is about; ``''`` where there is one only.
+        Part of the claim that it is about; ``''`` if there is only one.
     role : str
-        ``'gain'`` (judged), ``'over duplicate'`` (support needs it too) or ``'shown'`` (stands beside, not judged).
+        ``'gain'`` (judged), ``'over duplicate'`` (support needs it too) or ``'shown'`` (shown, not judged).
     estimate, low, high : float
-        The estimate with its 95 % interval; of a closed form all three are the same.
+        The estimate with its 95 % interval; for a closed form all three are equal.
     se, df : float
         Standard error and degrees of freedom of its t distribution, on the scale of `estimate` (of ratios: of its logarithm); infinite
-        where the interval is normal.
+        if the interval is normal.
     mcse : float
-        Monte Carlo standard error, where it comes from a simulation; NaN elsewhere.
+        Monte Carlo standard error of a simulation; NaN otherwise.
     trainings, patients : int, optional
-        The fewest trainings of a trained arm, and the patients; 0 where there are none.
+        The smallest number of trainings of a trained arm, and the number of patients; 0 if there are none.
     references : float
-        Shared references, by how evenly they are used; NaN where none is shared.
+        Effective number of shared references, by how evenly they are used; NaN if none is shared.
     unit, test : str
-        What it is measured in, and how the interval was found.
+        Its unit, and the method of the interval.
     context : str
-        Numbers that a reader needs beside it.
+        Further numbers for the reader.
     lacking : str
-        Why it cannot be judged; ``''`` where it can.
+        Why it cannot be judged; ``''`` if it can.
     """
 
     part: str = ""
@@ -91,7 +91,7 @@ class ClaimFinding:
 
     @classmethod
     def of(cls, found: Estimate, *, part: str = "", role: str = GAIN, context: str = "", lacking: str = "") -> ClaimFinding:
-        """Take an estimate over; it is lacking where it has no number or its design is not admissible."""
+        """Convert an estimate; it is lacking if it has no number or its design is not admissible."""
         return cls(
             part, role, found.value, found.low, found.high, found.se, found.df, math.nan, found.trainings, found.patients,
             found.references, found.unit, found.test, context, lacking or found.reason or found.inadmissible,
@@ -117,18 +117,18 @@ class ClaimFinding:
 
 @dataclass(frozen=True, repr=False)
 class Verdict:
-    """What one source of evidence says of a claim: computed from its findings by the rule, never set.
+    """The verdict of one source of evidence on a claim: computed from its findings by the rule, never set.
 
     Parameters
     ----------
     claim, source : str
         Id of the claim, and the source of evidence.
     criterion : Criterion, optional
-        By what it is judged; None where the source cannot speak to the claim.
+        The criterion; None if the source cannot test the claim.
     findings : tuple of ClaimFinding
         The estimates; those of the role ``'gain'`` are judged.
     lacking : str
-        Why nothing could be judged, where that is not said by a finding.
+        Why nothing could be judged, if no finding says so.
     """
 
     claim: str
@@ -148,12 +148,12 @@ class Verdict:
 
     @property
     def reason(self) -> str:
-        """Why it is so, in a line, with the numbers that a reader needs beside the estimate."""
+        """The reason, in one line, with further numbers for the reader."""
         return self._decision[1]
 
     @property
     def main(self) -> ClaimFinding | None:
-        """The finding whose number stands for the verdict: the smallest gain; None where nothing was estimated."""
+        """The finding whose number represents the verdict: the smallest gain; None if nothing was estimated."""
         known = [one for one in self.findings if one.role == GAIN and one.known]
         return min(known, key=lambda one: one.estimate) if known else None
 
@@ -161,12 +161,12 @@ class Verdict:
         return f"{self.claim} ({self.source}): {one_line(self)}"
 
     def to_frame(self) -> pd.DataFrame:
-        """Lay the verdict out as a table.
+        """Return the verdict as a table.
 
         Returns
         -------
         pandas.DataFrame
-            One row; the estimate is that of the smallest gain, NaN where nothing was estimated.
+            One row; the estimate is that of the smallest gain, NaN if nothing was estimated.
         """
         import pandas as pd
 
@@ -176,7 +176,7 @@ class Verdict:
         return pd.DataFrame([{**row, "trainings": main.trainings, "patients": main.patients, "reason": self.reason}])
 
     def to_dict(self) -> dict[str, Any]:
-        """The verdict as it stands in ``claims.json``."""
+        """The verdict as in ``claims.json``."""
         main, rule = self.main, self.criterion
         found: dict[str, Any] = {"verdict": self.verdict, "reason": self.reason, "lacking": self.lacking}
         found |= {"margin": rule and rule.margin, "null": rule and rule.null, "unit": rule.unit if rule else ""}
@@ -229,7 +229,7 @@ def decide(criterion: Criterion | None, findings: Sequence[ClaimFinding], lackin
 
 
 def _what_is_lacking(criterion: Criterion, gains: Sequence[ClaimFinding], over: Sequence[ClaimFinding]) -> str:
-    """Why nothing is judged: a part, a number, trainings or pair minus duplicate; '' where nothing is lacking."""
+    """Why nothing is judged: a missing part, number, trainings or pair minus duplicate; '' if nothing is missing."""
     if missing := [part for part in criterion.parts if part not in {one.part for one in gains}]:
         return f"no result for {', '.join(part.replace('_', ' ') for part in missing)}"
     needed = [*gains, *(over if criterion.over_duplicate else ())]
@@ -247,7 +247,7 @@ def _what_is_lacking(criterion: Criterion, gains: Sequence[ClaimFinding], over: 
 
 
 def _below(criterion: Criterion, gains: Sequence[ClaimFinding], bound: float) -> list[ClaimFinding]:
-    """The parts that lie below a bound; where one of several is enough to contradict, by Holm's correction over them."""
+    """The parts below a bound; if one of several is enough to contradict, with Holm's correction over them."""
     below = [one for one in gains if one.high < bound]
     if criterion.join == UNANIMOUS or len(gains) == 1 or not below:
         return below
@@ -257,7 +257,7 @@ def _below(criterion: Criterion, gains: Sequence[ClaimFinding], bound: float) ->
 
 
 def _with_numbers(words: str, said: Sequence[ClaimFinding], named: Sequence[ClaimFinding] = ()) -> str:
-    """Add the numbers of the parts, those that decide first, and what stands beside them."""
+    """Add the numbers of the parts, the deciding ones first, then the ones that are only shown."""
     shown = [*named, *(one for one in said if one not in named)]
     parts = [f"{one.part.replace('_', ' ')} {one}" for one in shown if one.part and one.known]
     context = dict.fromkeys(one.context for one in shown if one.context)
@@ -280,7 +280,7 @@ class LedgerEntry:
     verdicts: Mapping[str, Verdict]  # one for each of `SOURCES`
 
     def to_dict(self) -> dict[str, Any]:
-        """The entry as it stands in ``claims.json``."""
+        """The entry as in ``claims.json``."""
         return {
             "id": self.claim.id,
             "claim": self.claim.text,
@@ -294,7 +294,7 @@ class LedgerEntry:
 
 @dataclass(frozen=True)
 class Ledger:
-    """All claims with their verdicts, and the controls that say what a gain is due to.
+    """All claims with their verdicts, and the controls that tell the cause of a gain.
 
     Parameters
     ----------
@@ -317,7 +317,7 @@ class Ledger:
         return html_frame(f"Verdicts on {plural(len(self.entries), 'claim')}", self.to_frame()[columns])
 
     def to_frame(self) -> pd.DataFrame:
-        """Lay the verdicts out as a table.
+        """Tabulate the verdicts.
 
         Returns
         -------
@@ -330,24 +330,24 @@ class Ledger:
         return pd.concat([found.to_frame() for entry in self.entries for found in entry.verdicts.values()], ignore_index=True)
 
     def verdict(self, claim: str, source: str) -> Verdict:
-        """Look up what one source of evidence says of a claim.
+        """Look up the verdict of one source of evidence on a claim.
 
         Parameters
         ----------
         claim : str
-            Id of the claim, such as ``'C1'``.
+            Id of the claim, for example ``'C1'``.
         source : str
             Source of evidence, one of `SOURCES`.
 
         Returns
         -------
         Verdict
-            With its reason; ``'not tested'`` where the source does not speak to the claim.
+            With its reason; ``'not tested'`` if the source does not test the claim.
         """
         return next(entry for entry in self.entries if entry.claim.id == claim).verdicts[source]
 
     def to_list(self) -> list[dict[str, Any]]:
-        """List the claims as they stand in ``claims.json``.
+        """List the claims as in ``claims.json``.
 
         Returns
         -------
@@ -362,7 +362,7 @@ class Ledger:
         Parameters
         ----------
         out : Path or str
-            Folder to write them into; what is there is replaced.
+            Folder to write them into; existing files are replaced.
         """
         folder = Path(out)
         write_json(folder / "claims.json", self.to_list())
@@ -371,7 +371,7 @@ class Ledger:
 
 
 def findings_csv(ledger: Ledger) -> str:
-    """Every finding of a ledger as CSV, a row each, with the verdict that it is part of."""
+    """Every finding as CSV, a row each, with its verdict."""
     import pandas as pd
 
     rows = [
@@ -383,11 +383,11 @@ def findings_csv(ledger: Ledger) -> str:
         for source, verdict in entry.verdicts.items()
         for finding in verdict.findings or (ClaimFinding(role=SHOWN),)
     ]  # fmt: skip
-    return pd.DataFrame(rows).to_csv(index=False)  # every digit: a verdict can hang on the last
+    return pd.DataFrame(rows).to_csv(index=False)  # all digits: a verdict can depend on the last
 
 
 def read_verdicts(path: Path) -> dict[tuple[str, str], tuple[Verdict, str]]:
-    """Judge anew what a ``claims.csv`` holds: by claim and source, the verdict that follows from its findings and the one it names."""
+    """Judge the content of a ``claims.csv`` again: by claim and source, the verdict that follows from its findings and the recorded one."""
     table = read_table(path, as_text=True).fillna("")
     texts = {"part", "role", "unit", "test", "context", "lacking"}
     names = [one.name for one in fields(ClaimFinding)]
@@ -412,7 +412,7 @@ def _number(text: object, name: str, path: Path) -> float | int:
     try:
         value = float(str(text)) if str(text) else math.nan
     except ValueError:
-        raise InputError(f"{path}: column '{name}' holds '{text}', which is no number") from None
+        raise InputError(f"{path}: column '{name}' contains '{text}', which is not a number") from None
     return (0 if math.isnan(value) else int(value)) if name in ("trainings", "patients") else value
 
 
@@ -435,10 +435,10 @@ def check_claims(path: Path) -> list[dict[str, Any]]:
                     raise InputError(f"{path}: {', '.join(wrong)} of {claim.id} ({source}) do not follow from its findings; {anew}")
         if not content:
             raise KeyError
-    except InputError:  # which is a ValueError too
+    except InputError:  # also a ValueError
         raise
     except (KeyError, TypeError, AttributeError, StopIteration, ValueError):
-        raise InputError(f"{path}: not a ledger of this version; {anew}") from None
+        raise InputError(f"{path}: not the claims file of this version; {anew}") from None
     return list(content)
 
 
@@ -450,7 +450,7 @@ def _read_finding(content: Mapping[str, Any]) -> ClaimFinding:
 
 
 def assemble(verdicts: Mapping[str, Mapping[str, Verdict]], controls: Sequence[dict[str, Any]] = ()) -> Ledger:
-    """Put verdicts (by source and claim) into a ledger; what no source spoke to is 'not tested', with the claim's own reason."""
+    """Put verdicts (by source and claim) into a ledger; a claim without evidence is 'not tested', with its own reason."""
     entries = [
         LedgerEntry(claim, {source: verdicts.get(source, {}).get(claim.id) or _silent(claim, source) for source in SOURCES})
         for claim in CLAIMS
@@ -459,12 +459,12 @@ def assemble(verdicts: Mapping[str, Mapping[str, Verdict]], controls: Sequence[d
 
 
 def not_tested(claim: str, source: str, reason: str) -> Verdict:
-    """The verdict of a claim on which nothing was estimated, with the reason."""
+    """The verdict of a claim without estimates, with the reason."""
     return Verdict(claim, source, criterion_of(claim, source), (), reason)
 
 
 def criterion_of(claim: str, source: str) -> Criterion | None:
-    """The criterion of a claim for a source of evidence; None where that source does not speak to it."""
+    """The criterion of a claim for a source of evidence; None if that source does not test it."""
     return next(one for one in CLAIMS if one.id == claim).criteria.get(source)
 
 

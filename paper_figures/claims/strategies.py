@@ -11,7 +11,7 @@ ROLES = {"demographic": "pair", "random": "random", "embedding": "embedding", "c
 
 
 def from_runs(evidence: Evidence) -> dict[str, Verdict]:
-    """Judge C4 by a folder of runs: not tested where a strategy was not run, with what is known of the others."""
+    """Judge C4 by a folder of runs: not tested if a strategy was not run, with the results of the others."""
     if missing := evidence.missing("single"):
         return {"C4": not_tested("C4", evidence.source, missing)}
     findings = []

@@ -1,4 +1,4 @@
-"""What studies with several trainings say of C3 (after finetuning), C4 (strategies), C5 (learning curves) and C7 (several cohorts)."""
+"""Evidence of studies with several trainings for C3 (after finetuning), C4 (strategies), C5 (learning curves) and C7 (several cohorts)."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from see_in_pairs.files import read_json_object, read_table
 TEST = "trainings, patients and references random at once, t"
 COLUMNS = {"kind", "cohort", "a", "b", "n_train", "n_train_b", "seeds", "items", "patients", "difference", "low", "high", "p"}
 DESIGN = {"se", "df", "admissible", "reason", "references"}
-"""Columns that say whether a design is admissible; a table without them was made by a version that did not know references."""
-OLD_TABLE = "its tables do not say whether the design is admissible, and their intervals know no shared references: run the study again"
+"""Columns that say whether a design is admissible; a table without them is from a version that did not allow for shared references."""
+OLD_TABLE = "its tables do not say whether the design is admissible, and their intervals ignore shared references: run the study again"
 
 
 class _Study:
@@ -27,17 +27,17 @@ class _Study:
     def __init__(self, folder: Path) -> None:
         settings, table = folder / SETTINGS, folder / "comparisons.csv"
         if not (settings.is_file() and table.is_file()):
-            raise InputError(f"{folder}: holds no study with comparisons; make it with 'see-in-pairs study STUDY.yaml --out {folder}'")
+            raise InputError(f"{folder}: contains no study with comparisons; make it with 'see-in-pairs study STUDY.yaml --out {folder}'")
         self.folder, self.config, self.gains = folder, read_json_object(settings), read_table(table)
         if "kind" in self.gains:
-            self.gains["kind"] = self.gains["kind"].replace("gain after less before finetuning", tables.AFTER)  # as it was called before
+            self.gains["kind"] = self.gains["kind"].replace("gain after less before finetuning", tables.AFTER)  # its former name
         if missing := COLUMNS - set(self.gains.columns):
             words = f"lacks the column(s) {first_few(sorted(missing))}"
-            raise InputError(f"{table}: {words}; run the study again, it goes on from what is there")
+            raise InputError(f"{table}: {words}; run the study again: it keeps its finished cells")
         self.old = bool(DESIGN - set(self.gains.columns))
         sources = {"real" if source["phantom"] is None else "phantom" for source in self.config["cohorts"].values()}
         if len(sources) > 1:
-            raise InputError(f"{folder}: mixes phantoms and real cohorts; judge them by studies of their own")
+            raise InputError(f"{folder}: mixes phantoms and real cohorts; judge them by separate studies")
         (self.source,) = sources
 
     def arm(self, name: str, strategy: str = "") -> str | None:
@@ -50,7 +50,7 @@ class _Study:
         return next((own for own, arm in self.config["arms"].items() if fits(arm)), None)
 
     def cohort(self) -> str | None:
-        """The cohort that a criterion names: of phantoms the one of `STUDY_RHO`, of real ones the first."""
+        """The cohort of a criterion: of phantoms the one with `STUDY_RHO`, of real ones the first."""
         for name, source in self.config["cohorts"].items():
             if source["phantom"] is None or abs(source["phantom"]["rho"] - STUDY_RHO) < 1e-9:
                 return str(name)
@@ -65,7 +65,7 @@ class _Study:
     def finding(
         self, row: dict[str, Any] | None, lost: str, *, part: str = "", role: str = GAIN, context: str = "", why: str = ""
     ) -> ClaimFinding:
-        """A row of ``comparisons.csv`` as a finding; `lost` says what is missing where there is no row."""
+        """A row of ``comparisons.csv`` as a finding; `lost` says what is missing if there is no row."""
         if row is None:
             return ClaimFinding(part, role, lacking=lost)
         known = {name: row[name] for name in ("se", "df", "references") if name in row}
@@ -78,14 +78,14 @@ class _Study:
 
 
 def _why_inadmissible(row: dict[str, Any]) -> str:
-    """Why a row of ``comparisons.csv`` is not admissible; '' where it is."""
+    """Why a row of ``comparisons.csv`` is not admissible; '' if it is."""
     if str(row["admissible"]).lower() in ("true", "1", "1.0"):
         return ""
     return next((str(row[name]) for name in ("reason", "note") if not _blank(row.get(name))), "the design is not admissible")
 
 
 def study_verdicts(folder: Path) -> tuple[str, dict[str, Verdict]]:
-    """Judge what a study speaks to: C3 and C5, of a real study C7 as well; C4 where each strategy of choosing references was finetuned.
+    """Judge the claims that a study tests: C3 and C5, in a real study also C7; C4 if each strategy of choosing references was finetuned.
 
     Returns the source of evidence, ``'phantom'`` or ``'real'``, and verdicts by claim.
     """
@@ -99,7 +99,7 @@ def study_verdicts(folder: Path) -> tuple[str, dict[str, Verdict]]:
 
 
 def _after(study: _Study, pair: str, single: str) -> Verdict:
-    """Judge C3 at the largest number of patients that is little data."""
+    """Judge C3 at the largest number of patients that counts as little data."""
     cohort, duplicate = study.cohort(), study.arm("duplicate")
     few = [row for row in study.rows(tables.AFTER, pair, single, cohort) if row["n_train"] <= LITTLE_DATA]
     if not few:
@@ -118,7 +118,7 @@ def _after(study: _Study, pair: str, single: str) -> Verdict:
 
 
 def _at_chance(study: _Study, single: str, cohort: str | None) -> str:
-    """Say so where the model off the shelf is at chance on the single image, by ``study.csv``; '' where it is above."""
+    """Say if the model off the shelf is at chance on the single image, by ``study.csv``; '' if it is above."""
     areas = read_table(study.folder / "study.csv")
     rows = areas[(areas["cohort"] == cohort) & (areas["arm"] == single) & (areas["n_train"] == 0)].to_dict("records")
     if not rows or not rows[0]["low"] > 0.5:
@@ -151,7 +151,7 @@ def _curve(study: _Study, pair: str, single: str) -> Verdict:
 
 
 def _strategies(study: _Study, single: str) -> dict[str, Verdict]:
-    """Judge C4 at the largest number of patients at which each strategy was finetuned; nothing where one never was."""
+    """Judge C4 at the largest number of patients at which each strategy was finetuned; no verdict if one never was."""
     cohort, duplicate = study.cohort(), study.arm("duplicate")
     arms = {strategy: study.arm("pair", strategy) for strategy in ROLES}
     by_size = {

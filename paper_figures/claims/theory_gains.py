@@ -1,4 +1,4 @@
-"""What closed forms and raw simulation say of C3, C4 and C5, from the rows of ``theory verify``: learning curves, reference strategies."""
+"""Evidence of closed forms and raw simulation for C3, C4 and C5, from the rows of ``theory verify``: learning curves, strategies."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Gain:
-    """What a pair gains over the single image at a checked point."""
+    """Gain of a pair over the single image at a checked point."""
 
     name: str
     closed_form: float
     simulated: float
     mcse: float  # Monte Carlo standard error of the simulated gain
-    agrees: bool  # whether the rows it comes from agree three ways
+    agrees: bool  # whether its rows agree three ways
     unit: str
 
 
@@ -67,7 +67,7 @@ def _verdict(claim: str, source: str, gains: Sequence[Gain], statements: str, be
 
 
 def _rival(table: Sequence[Row]) -> ClaimFinding | None:
-    """The rival explanation by which random references may still help; the controls of T11 tell it apart."""
+    """The alternative explanation for a gain from random references; the controls of T11 separate it."""
     rival = _control(table, "mean", "random_cross_site")
     if rival is None:
         return None
@@ -103,7 +103,7 @@ def _less(name: str, one: Row, other: Row, unit: str) -> Gain:
 
 
 def strategy_gains(table: Sequence[Row]) -> list[Gain]:
-    """List what the observer who knows the population gains with references of each of the `STRATEGIES` that has a row (T7, T11)."""
+    """List the gains of the observer who knows the population, with references of each of the `STRATEGIES` that has a row (T7, T11)."""
     found = {
         "demographic": _control(table, "matched", "matched_same_site"),
         "random": _control(table, "matched", "random_same_site"),
@@ -123,7 +123,7 @@ def _control(table: Sequence[Row], model: str, control: str) -> Gain | None:
 
 
 def _retrieved(table: Sequence[Row]) -> list[Gain]:
-    """Gains in AUROC with a retrieved reference at its best weight, embeddings that are the image itself left out (T7)."""
+    """Gains in AUROC with a retrieved reference at its best weight, without embeddings that are the image itself (T7)."""
     from theory.numerics.gaussian import auc_of
 
     gains = []

@@ -1,4 +1,4 @@
-"""What closed forms and raw simulation say of C1, from the rows of ``theory verify``: separation and spread, which are not the same."""
+"""Evidence of closed forms and raw simulation for C1, from the rows of ``theory verify``: separation and spread, which differ."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Row = dict[str, Any]
 
 
 def from_theory(rows: pd.DataFrame) -> dict[str, Verdict]:
-    """Judge C1 by closed forms, whose rows must agree three ways; the simulation's interval stands beside."""
+    """Judge C1 by closed forms, whose rows must agree three ways; the simulation's interval is shown too."""
     return {"C1": _verdict(rows, "theory")}
 
 
@@ -82,7 +82,7 @@ def spread_row(rows: pd.DataFrame) -> tuple[float, float, float] | None:
 
 
 def _row(rows: pd.DataFrame, quantity: str, **values: object) -> Row | None:
-    """The row of T1 with these parameters; a value of None is not looked at (the single image does not depend on rho)."""
+    """The row of T1 with these parameters; a value of None is ignored (the single image does not depend on rho)."""
     wanted = {name: value for name, value in values.items() if value is not None}
     for row in rows[(rows["statement"] == "T1") & (rows["quantity"] == quantity)].to_dict("records"):
         if all(row["params"].get(name) == value for name, value in wanted.items()):
@@ -91,7 +91,7 @@ def _row(rows: pd.DataFrame, quantity: str, **values: object) -> Row | None:
 
 
 def _difference_rule(rows: pd.DataFrame) -> str:
-    """Say where the plain difference does harm, which the claim does not mention."""
+    """Say when the plain difference does harm, which the claim does not mention."""
     known = [params for params in rows.loc[rows["statement"] == "T1", "params"] if params.get("rule") == "difference"]
     harmful = sorted({params["rho"] for params in known if params["rho"] < 0.5})
     checked = ", ".join(f"{rho:g}" for rho in harmful)

@@ -1,4 +1,4 @@
-"""Commands that only this package can give: `compare`, `plan`, `study`, `components`, `sweep_plot`, and claims, figures, report and verify.
+"""The commands of this package: `compare`, `plan`, `study`, `components`, `sweep_plot`, and claims, figures, report and verify.
 
 Each is a function with its options; `paper_figures.cli` mounts them beside those of theory and empirical.
 """

@@ -100,7 +100,7 @@ def compare(
         raise InputError(f"--mrmc-covariance: give one of {', '.join(COVARIANCES)}, together with --mrmc")
     beside = None if figure is None else (figure.parent / f"{figure.stem}.csv").resolve()
     if beside is not None and beside in {path.resolve() for path in (records_a, records_b, items, *(more or ())) if path is not None}:
-        raise InputError(f"--figure {figure}: the table beside it would be written over an input, {beside.name}; choose another name")
+        raise InputError(f"--figure {figure}: its table would overwrite an input, {beside.name}; choose another name")
     paths, chosen = _inputs([records_a, *([] if records_b is None else [records_b]), *(more or ())], arm, (arm_a, arm_b), (run_a, run_b))
     runs: Sequence[list[str] | None] = (run_a, run_b) if len(paths) == 2 else (None,) * len(paths)
     settings = ComparisonSettings(
@@ -121,14 +121,14 @@ def compare(
             console.log(f"comparing {len(found[0].table)} items: the bootstrap takes a minute or so", quiet)
         return found if items is None else [with_items(one, items) for one in found]
 
-    own: list[pd.DataFrame] = []  # the rows of arm A, with what --items adds
+    own: list[pd.DataFrame] = []  # the rows of arm A, with the columns of --items
 
     def of_two(a: Path, b: Path, names: tuple[str, str] | None = None) -> tuple[TwoArms, Aligned]:
         arms = read([a, b])
         own.append(arms[0].table)
         aligned = align(arms[0], arms[1], cluster or ())
         if figure is not None and (names or aligned.metric or aligned.side_by_side is None or not arms[0].has_scores):
-            raise InputError("--figure is of two arms with scores and labels of the same items, row by row; leave it out")
+            raise InputError("--figure needs two arms with scores and labels of the same items, row by row; leave it out")
         names = names or told_apart(arms[0].name, arms[1].name, (run_a, run_b))
         return compare_aligned(aligned, replace(settings, arms=names)), aligned
 
@@ -140,10 +140,10 @@ def compare(
     adjusting = adjust is not None or cohort is not None
     block: AdjustedBlock | None = None
     if adjusting and (len(paths) > 2 or max(map(len, logs)) > 1):
-        raise InputError("--adjust and --cohort are of two arms and one task; leave them out")
+        raise InputError("--adjust and --cohort work with two arms and one task; leave them out")
     if len(paths) == 2 and max(map(len, logs)) > 1:
         if mrmc:
-            raise InputError("--mrmc is of one task; name it with --task")
+            raise InputError("--mrmc works with one task; name it with --task")
         names = told_apart(paths[0].name, paths[1].name, (None, None))
         comparison = compare_tasks((paths[0], paths[1]), (logs[0], logs[1]), names, lambda a, b: of_two(a, b, names))
         paths = [log for found in logs for log in found.values()]
@@ -151,7 +151,7 @@ def compare(
         paths = [input_file(path, task or ()) for path in paths]
         if len(paths) > 2:
             if figure is not None:
-                raise InputError("--figure is of two arms; leave it out")
+                raise InputError("--figure works with two arms; leave it out")
             comparison, rows = compare_several(read(paths), cluster or (), settings)
         else:
             comparison, aligned = of_two(paths[0], paths[1])
@@ -200,22 +200,22 @@ def compare(
 def _inputs(
     paths: list[Path], arm: list[str] | None, two: tuple[str | None, str | None], runs: tuple[list[str] | None, list[str] | None]
 ) -> tuple[list[Path], list[str | None]]:
-    """The inputs, and which arm of each; one input is repeated for each arm that is named."""
+    """The inputs, and the arm of each; one input is repeated for each named arm."""
     if arm and any(two):
-        raise InputError("--arm takes the place of --arm-a and --arm-b; give one kind")
+        raise InputError("--arm replaces --arm-a and --arm-b; give one kind")
     if len(paths) == 1 and len(arm or ()) > 1:
         paths = paths * len(arm or ())
     if len(paths) == 1:
-        raise InputError("give two inputs or more, or one that holds several arms and --arm for each of them")
+        raise InputError("give two inputs or more, or one with several arms and --arm for each of them")
     if arm and len(arm) != len(paths):
         raise InputError(f"--arm: {len(arm)} arms for {len(paths)} inputs; give one for each, in their order")
     if len(paths) > 2 and (any(two) or any(runs)):
-        raise InputError("--arm-a, --arm-b, --run-a and --run-b are of two inputs; with more give --arm for each")
+        raise InputError("--arm-a, --arm-b, --run-a and --run-b work with two inputs; with more give --arm for each")
     return paths, [*arm] if arm else [*two] if len(paths) == 2 else [None] * len(paths)
 
 
 def _draw(pair: ArmPair, settings: ComparisonSettings, path: Path, sources: Sequence[Path], quiet: bool) -> None:
-    """Draw the figure; where there is no ROC curve say why."""
+    """Draw the figure; if there is no ROC curve, say why."""
     from paper_figures.plotting.comparison import save_comparison
     from paper_figures.statistics.validation import NotEstimable
     from see_in_pairs.files import content_hash
@@ -230,7 +230,7 @@ def _draw(pair: ArmPair, settings: ComparisonSettings, path: Path, sources: Sequ
 
 
 def _margins(given: Sequence[str]) -> float | dict[str, float] | None:
-    """One margin for every measure, or one of each measure that is named."""
+    """One margin for all measures, or one for each named measure."""
     found: dict[str, float] = {}
     for text in given:
         measure, _, number = text.rpartition("=")

@@ -27,7 +27,7 @@ def components(
 ) -> None:
     """Estimate variance components of the scores, and rho.
 
-    How much of a logit is the patient's, the reference's, the seed's; and the correlation that 'plan' takes in.
+    How much of a logit is due to the patient, the reference and the seed; and the correlation that 'plan' needs.
     """
     if not (folder / "crossed.parquet").is_file():
         raise InputError(f"{folder}: no crossed.parquet; make it with 'see-in-pairs analyse crossed CONFIG.yaml --out {folder}'")
@@ -46,7 +46,7 @@ def components(
 
 def _component_lines(found: Components | str) -> list[str]:
     if isinstance(found, str):
-        return [f"variance components: none; {found}"]
+        return [f"variance components: not estimated; {found}"]
     design = f"{found.patients} patients x {found.references} references x {found.seeds} seeds"
     lines = [f"paired logit of {design}, variances within class (95 % intervals over patients):"]
     for key, one in found.variances.items():
@@ -56,18 +56,18 @@ def _component_lines(found: Components | str) -> list[str]:
 
 def _likeness_lines(found: Likeness | str) -> list[str]:
     if isinstance(found, str):
-        return [f"rho: none; {found}"]
+        return [f"rho: not estimated; {found}"]
     models = f"mean of {found.seeds} models" if found.seeds > 1 else "one model"
     whose = f"{found.diseased} diseased and {found.healthy} healthy queries and their references"
     lines = [f"rho {_text(found.rho)} of {whose}, each alone ({models})"]
     lines += [f"  note: {found.note}"] if found.note else []
     lines += [f"d {_text(found.d)}: how far apart the queries' scores lie, in standard deviations within class"]
-    nothing = "the single image does not separate the classes" if found.d.estimate <= 0 else "query and reference say the same"
-    return [*lines, f"go on with: {found.plan}" if found.plan else f"no plan: {nothing}"]
+    nothing = "the single image does not separate the classes" if found.d.estimate <= 0 else "query and reference have the same scores"
+    return [*lines, f"next: {found.plan}" if found.plan else f"no plan: {nothing}"]
 
 
 def _text(one: Interval) -> str:
-    """Write an estimate with its interval to three digits after the point; where all is smaller, so that three digits are left of it."""
+    """Write an estimate with its interval to three digits after the point; if all are smaller, with three significant digits."""
     largest = max(abs(value) for value in (one.estimate, one.low, one.high))
     digits = 2 - floor(log10(largest)) if 0 < largest < 0.1 else 3
     return with_interval(one.estimate, one.low, one.high, digits)

@@ -33,8 +33,8 @@ def all_configs() -> dict[str, PackagedConfig]:
 def list_configs(json: Json = None, quiet: Quiet = False) -> None:
     """List the packaged configs: name, command and what each is.
 
-    A command takes such a name wherever it takes a config. A word with a suffix or a slash is a file; any other word is a packaged config's
-    name first, and else a file without a suffix.
+    Commands take such a name wherever they take a config. A word with a suffix or a slash is a file; any other word is a packaged config's
+    name, or else a file without a suffix.
     """
     found = sorted(all_configs().values(), key=lambda config: (config.command, config.name))
     if json is not None:
@@ -49,7 +49,7 @@ def list_configs(json: Json = None, quiet: Quiet = False) -> None:
 def copy_config(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Name of a packaged config.")],
     destination: Annotated[Path | None, typer.Argument(metavar="[DEST]", help="File or folder. [default: NAME.yaml here]")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
     quiet: Quiet = False,
 ) -> None:
     """Copy a packaged config into a file of your own."""
@@ -62,8 +62,8 @@ def copy_config(
     if target.is_dir():
         target = target / found.path.name
     if target.exists() and not force:
-        raise InputError(f"{target}: is there already; choose another name, or write over it with --force")
+        raise InputError(f"{target}: exists already; choose another name, or overwrite it with --force")
     write_text(target, found.path.read_text(encoding="utf-8"))
     print(target)
-    word = str(target) if target.suffix or os.sep in str(target) else f"./{target}"  # else it could be a packaged config's name
-    log(f"change it, then give {shlex.quote(word)} to 'see-in-pairs {found.command}' in place of {name}", quiet)
+    word = str(target) if target.suffix or os.sep in str(target) else f"./{target}"  # otherwise it could be a packaged config's name
+    log(f"change it, then give {shlex.quote(word)} to 'see-in-pairs {found.command}' instead of {name}", quiet)

@@ -26,7 +26,7 @@ def observers(
 ) -> None:
     """Measure what linear observers learn from a cohort.
 
-    They stand between the ideal observer, who knows everything, and a finetuned model, which learns everything; each sees the query alone,
+    They are between the ideal observer, who knows everything, and a finetuned model, which learns everything; each sees the query alone,
     the query minus its reference, or both images. Writes observers.csv (AUROC with intervals), gains.csv (over the single image),
     trainings.csv, and figures/observers.png with .pdf and .csv.
     """

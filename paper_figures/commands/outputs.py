@@ -26,7 +26,7 @@ def claims(
     seed: NoSeed = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Judge the claims by what is in an output folder.
+    """Judge the claims by the content of an output folder.
 
     Writes claims.json, claims.csv (every estimate) and controls.json.
     """
@@ -50,7 +50,7 @@ def figures(
     seed: Seed = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Draw the figures of an output folder. Each is a PNG and a PDF, with its data as CSV beside it."""
+    """Draw the figures of an output folder. Each is a PNG and a PDF, with its data in a CSV file."""
     from paper_figures.outputs import write_figures
 
     log(f"draw the figures of {out}", quiet)
@@ -59,7 +59,7 @@ def figures(
 
 
 def report(out: Out = DEFAULT_OUT, seed: NoSeed = 0, quiet: Quiet = False) -> None:
-    """Write the report of an output folder. It is one page that needs no network and no other file."""
+    """Write the report of an output folder, one page that needs no network and no other file."""
     from paper_figures.outputs import write_report
 
     log(f"write the report of {out} (seed {seed} is not used: nothing here is random)" if seed else f"write the report of {out}", quiet)
@@ -91,7 +91,7 @@ def verify(
     seed: NoSeed = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Trace a figure: where it came from, and whether it is stale.
+    """Trace a figure: its origin, and whether it is stale.
 
     Of a folder of 'methods', compares every number with its cell.
 
@@ -132,7 +132,7 @@ def _describe(figure: Path, facts: dict[str, object]) -> None:
         "config": facts["config_hash"] or "unknown",
         "seed": facts["seed"],
         "made from": ", ".join(facts["sources"]),  # type: ignore[arg-type]
-        "state": "stale" if facts["stale"] else "fresh: data, sources, config and drawing code are as they were",
+        "state": "stale" if facts["stale"] else "fresh: data, sources, config and drawing code are unchanged",
     }
     for name, value in lines.items():
         print(f"{name:<10} {value}")

@@ -1,4 +1,4 @@
-"""The command ``see-in-pairs plan``: theory's, which knows no records and no figures, given a reader of pilots and a plot."""
+"""The command ``see-in-pairs plan``: the one of theory, with a reader of pilots and a plot, which theory does not have."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LEFT_OUT = "images without a score in both arms"
 def read_pilot(path: Path, arm_single: str | None, arm_pair: str | None, seed: int) -> tuple[Pilot, dict[str, int]]:
     """Read the two arms of a pilot from records.
 
-    Returns the pilot, from log-odds of the positive answer clustered by patient, and the count of images that are left out because an arm
+    Returns the pilot, from log-odds of the positive answer clustered by patient, and the number of images left out because an arm
     has no finite score for them.
     """
     import numpy as np
@@ -32,10 +32,10 @@ def read_pilot(path: Path, arm_single: str | None, arm_pair: str | None, seed: i
     from theory.power.pilot import pilot
 
     if not path.is_dir() and (path.name != "records.parquet" or not path.is_file()):
-        raise InputError(f"--records {path}: give a records.parquet, or a folder that holds one")
+        raise InputError(f"--records {path}: give a records.parquet, or a folder that contains one")
     results = RunResults(path if path.is_dir() else path.parent)
     single, pair = results.aligned([_run(results, arm_single, "single"), _run(results, arm_pair, "pair")])
-    number = min(len(single.logit), len(pair.logit))  # trainings side by side: all rows of a patient are of one cluster
+    number = min(len(single.logit), len(pair.logit))  # trainings side by side: all rows of a patient are in one cluster
     of_single, of_pair = (one.logit[:number].ravel() for one in (single, pair))
     positive, patients = np.tile(single.positive, number), np.tile(single.patients, number)
     usable = np.isfinite(of_single) & np.isfinite(of_pair)
@@ -46,7 +46,7 @@ def read_pilot(path: Path, arm_single: str | None, arm_pair: str | None, seed: i
 
 
 def _run(results: RunResults, run_id: str | None, arm: str) -> Run:
-    """The run of this id, or the only one of the arm."""
+    """The run with this id, or the only one of the arm."""
     option, known = f"--arm-{arm}", {run.run_id: run for run in results.runs}
     if run_id is None:
         of_arm = [run for run in results.runs if run.arm == arm]
@@ -71,18 +71,18 @@ def plan_sizes(options: GridOptions, json: str | None, out: Path | None, seed: i
     from see_in_pairs.console import emit_json, log
 
     if (options.variances is None) == (options.records is None):
-        raise InputError("--variances or --records: give variance components, or a pilot, one of them")
+        raise InputError("--variances or --records: give either variance components or a pilot")
     if options.half_width is not None and options.power != 0.8:
-        raise InputError("--half-width and --power: give one of them")
+        raise InputError("--half-width and --power: give only one of them")
     notes: list[str] = []
     if options.variances is not None:
         if options.measure is not None:
-            raise InputError("--measure is of a pilot; the variance components have a measure already")
+            raise InputError("--measure is for a pilot; the variance components already have a measure")
         components, effect = replace(read_variances(options.variances), groups=1 if options.paired_seeds else 2), options.effect
     else:
         components, effect, notes = _pilot_components(options)
     if effect is None:
-        raise InputError("--effect: give the contrast that the study is to show, such as 0.03")
+        raise InputError("--effect: give the difference that the study should show, for example 0.03")
     target = ("power", options.power) if options.half_width is None else ("half_width", options.half_width)
     sizes = options.trainings, options.patients, options.references
     found = answer(components, effect, sizes, target, options.alpha, seed, notes)
@@ -106,7 +106,7 @@ def plan_sizes(options: GridOptions, json: str | None, out: Path | None, seed: i
 
 
 def _records_file(path: Path) -> Path:
-    """The records themselves, of a folder that holds them or of the output folder of a run."""
+    """The records file, from a folder with records or from the output folder of a run."""
     found = [file for file in (path / "records.parquet", path / "records" / "records.parquet") if file.is_file()]
     return found[0] if found else path
 
@@ -128,23 +128,23 @@ def _pilot_components(options: GridOptions) -> tuple[ContrastVariance, float | N
     gain = f"pair minus single {pilot.estimate:+.4f} [{low:+.4f}, {high:+.4f}]"
     notes = [f"pilot of {trainings} training(s) and {patients} patients: {gain}"]
     if trainings < 3:
-        notes.append("a pilot of fewer than 3 trainings says little or nothing of how trainings vary; name it with --variances")
+        notes.append("a pilot of fewer than 3 trainings says little about how trainings vary; give their variance with --variances")
     if options.effect is None:
-        notes.append("the effect is the pilot's own estimate, which may be far off; --effect names the smallest that matters")
+        notes.append("the effect is the pilot's own estimate, which may be far off; give the smallest that matters with --effect")
     return found, pilot.estimate if options.effect is None else options.effect, notes
 
 
 def _pilot_arm(path: Path | None, option: str, name: str | None, records: str = "--records", arm: str | None = None) -> ArmScores:
-    """All trainings of one arm of the records; `name` is a run, or else an arm; by default the arm, which is also the option's name."""
+    """All trainings of one arm of the records; `name` is a run or an arm; by default the arm with the option's name."""
     from empirical.evaluation.records import read_records
     from paper_figures.comparison.score_tables import read_arm
 
     file = _records_file(Path(str(path)))
     if file.name != "records.parquet" or not file.is_file():
-        raise InputError(f"{records} {path}: give a records.parquet, or a folder that holds one")
+        raise InputError(f"{records} {path}: give a records.parquet, or a folder that contains one")
     table = read_records(file).table
     wanted = name or arm or option
-    # a run is often called as its arm, which has further runs: who names one means it
+    # a run often has the name of its arm, which has further runs: the name then means the run
     by_run = name is not None and table["run_id"].eq(name).any()
     runs = table.loc[table["run_id" if by_run else "arm"] == wanted, "run_id"].unique().tolist()
     if not runs:
@@ -172,7 +172,7 @@ def read_leak(path: Path, arm_single: str | None, arm_reference: str | None) -> 
     aligned = align(single, reference)
     arms = crossed(aligned.a, aligned.b)
     if arms.labels is None:
-        raise InputError(f"{option} {path}: holds no scores of a class")
+        raise InputError(f"{option} {path}: contains no scores of a class")
     scores = [cube.reshape(-1, cube.shape[-1]) for cube in arms.scores]
     try:
         found = estimate_leak(scores[0], scores[1], arms.labels, arms.clusters)
@@ -180,7 +180,7 @@ def read_leak(path: Path, arm_single: str | None, arm_reference: str | None) -> 
         raise InputError(f"{option} {path}: {error}") from None
     if abs(found.estimate) >= 1:
         areas = f"AUROC {found.auc_reference:.3f} of the reference alone, {found.auc_single:.3f} of the query alone"
-        raise InputError(f"{option} {path}: {areas}; references cannot carry all of the query's signal, so choose arms of equal skill")
+        raise InputError(f"{option} {path}: {areas}; references cannot carry the whole signal of the query; choose arms of equal skill")
     (low, high), (low_r, high_r), (low_q, high_q) = found.interval, found.auc_reference_interval, found.auc_single_interval
     share = f"{found.estimate:.3f} [{low:.3f}, {high:.3f}]" if not found.reason else f"{found.estimate:.3f}, without an interval"
     text = (

@@ -39,7 +39,7 @@ def study(
 
 
 def _comparisons(out: Path) -> list[str]:
-    """The study's comparisons of arms, a line each, where it makes any."""
+    """The study's comparisons of arms, one line each, if there are any."""
     from see_in_pairs.files import read_table
 
     if not (out / "comparisons.csv").is_file():

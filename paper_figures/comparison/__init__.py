@@ -1,7 +1,7 @@
 """Everything that is computed when two arms are compared.
 
-``score_tables`` reads an arm by its ``formats``, ``pairing`` brings two together as an ``item_table``, ``blocks`` runs every test within
-its ``limits``, ``recommendation`` names the one to report, ``result`` holds and shows all of it; ``compare_arms`` is the call.
+``score_tables`` reads an arm by its ``formats``, ``pairing`` joins two as an ``item_table``, ``blocks`` runs every test within
+its ``limits``, ``recommendation`` names the one to report, ``result`` stores and shows everything; ``compare_arms`` is the call.
 """
 
 from paper_figures.comparison.compare_arms import compare_arms

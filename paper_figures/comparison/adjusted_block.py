@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     import pandas as pd
 
 USUAL, SITE = ("age", "sex", "site"), "site"
-NAMED = ("sex", "site", "view")  # levels, even where they look like numbers
+NAMED = ("sex", "site", "view")  # levels, even if they look like numbers
 NAMES = {"plain": "AUROC, all pairs", "within_site": "AUROC within site", "covariate_adjusted": "AUROC adjusted for {}"}
-_EDGE = 1e-9  # probabilities are taken this far from 0 and 1 before their log-odds
+_EDGE = 1e-9  # probabilities are kept this far from 0 and 1 before taking log-odds
 
 
 @dataclass(frozen=True, repr=False)
 class AdjustedMeasure(Result):
-    """One kind of area of both arms; None with a reason where the items do not bear it."""
+    """One kind of area of both arms; None with a reason if the items do not allow it."""
 
     a: float | None
     b: float | None
@@ -51,7 +51,7 @@ class AdjustedBlock(Result):
     covariates: tuple[str, ...]
     trainings: tuple[int, int]
     plain: AdjustedMeasure
-    within_site: AdjustedMeasure | None  # None where site is not among the covariates
+    within_site: AdjustedMeasure | None  # None if site is not among the covariates
     covariate_adjusted: AdjustedMeasure
 
     def measures(self) -> list[tuple[str, AdjustedMeasure]]:
@@ -90,7 +90,7 @@ def covariate_table(cohort: Path | None, own: pd.DataFrame, names: Sequence[str]
     """Covariates of each item, indexed by item, from a cohort or from the columns of the records or items themselves.
 
     `names` are columns; by default those of age, sex and site that differ between items. Columns that hold only numbers are returned as
-    numbers, those of `NAMED` excepted.
+    numbers, except those of `NAMED`.
     """
     import pandas as pd
 
@@ -105,10 +105,10 @@ def covariate_table(cohort: Path | None, own: pd.DataFrame, names: Sequence[str]
         raise InputError(f"--adjust {unknown[0]}: {source} has no such column (there are {first_few(list(table.columns), 12)})")
     items = own["item_id"].astype(str).unique()
     if lacking := sorted(set(items) - set(table.index.astype(str))):
-        raise InputError(f"--cohort {cohort}: lacks {len(lacking)} items of the records ({first_few(lacking)}); name their cohort")
+        raise InputError(f"--cohort {cohort}: {len(lacking)} items of the records are missing ({first_few(lacking)}); name their cohort")
     found = table.loc[items]
     for name in found.columns.difference(list(NAMED)):
-        text = found[name].replace("", np.nan)  # a CSV file holds nothing but text
+        text = found[name].replace("", np.nan)  # a CSV file contains only text
         numbers = pd.to_numeric(text, errors="coerce")
         if numbers.notna().any() and numbers.notna().equals(text.notna()):
             found = found.assign(**{name: numbers})
@@ -125,7 +125,7 @@ def adjusted_block(
 ) -> AdjustedBlock:
     """Compute each kind of area, averaged over trainings and wordings, with the variance between trainings of each arm."""
     if crossed.labels is None:
-        raise InputError("--adjust: the files hold right and wrong or a metric, and an AUROC needs scores and labels")
+        raise InputError("--adjust: the files contain right and wrong or a metric, but an AUROC needs scores and labels")
     labels, clusters = crossed.labels, crossed.clusters
     curves = [_log_odds(cube.reshape(-1, cube.shape[-1])) for cube in crossed.scores]
     scores, numbers = np.vstack(curves), (len(curves[0]), len(curves[1]))
@@ -160,14 +160,14 @@ def adjusted_block(
 
 
 def _log_odds(scores: Floats) -> Floats:
-    """Log-odds of probabilities, on which the covariates' model is linear; other scores as they are."""
+    """Log-odds of probabilities, on which the covariates' model is linear; other scores unchanged."""
     if scores.min() < 0 or scores.max() > 1:
         return scores
     return np.asarray(special.logit(np.clip(scores, _EDGE, 1 - _EDGE)))
 
 
 def _values(column: pd.Series) -> Any:
-    """Numbers, or the names of levels; a level that is missing is one of its own."""
+    """Numbers, or the names of levels; a missing level is a separate level."""
     if column.dtype.kind in "fiu":
         return column.to_numpy(dtype=np.float64)
     return column.astype(object).where(column.notna(), "").astype(str).to_numpy(dtype=str)

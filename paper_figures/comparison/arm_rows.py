@@ -1,4 +1,4 @@
-"""What one arm gave, a row per item and, where there are several, training seed and wording: how `pairing` passes an arm on."""
+"""The results of one arm, a row per item and, if there are several, training seed and wording: the output of `pairing`."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ Names = npt.NDArray[np.str_]
 class ArmRows:
     """All rows of one arm, in the order of item, seed, training seed and wording.
 
-    Both arms have the same items. They need not have the same training seeds and wordings: arms are independent trainings unless a user
-    says that they are paired. An item may lack rows, where not every reader read it. Shapes: all (rows,).
+    Both arms have the same items, but not always the same training seeds and wordings: arms are independent trainings unless a user
+    says that they are paired. An item may have missing rows, if not every reader read it. Shapes: all (rows,).
     """
 
     items: Names  # the item_id of each row
     values: Floats  # its score, or 1 for right and 0 for wrong, or a metric of the item
-    labels: Bools | None  # None: the values are no scores of a class
+    labels: Bools | None  # None: the values are not scores of a class
     clusters: Names | None = None
     second_clusters: list[list[str]] | None = None  # references of this arm's row, or names of another column
     training_seeds: Names | None = None  # of the training, or the reader; None where the arm has one
@@ -46,11 +46,11 @@ class CrossedArms:
 
 
 def crossed(a: ArmRows, b: ArmRows) -> CrossedArms:
-    """Lay the rows of both arms out by training, wording and item."""
+    """Arrange the rows of both arms by training, wording and item."""
     items = np.unique(a.items)
     (scores_a, seeds_a, wordings_a), (scores_b, seeds_b, wordings_b) = _cube(a, items), _cube(b, items)
     if not np.array_equal(wordings_a, wordings_b):
-        raise NotEstimable("the arms have other wordings: a wording's effect cannot be told from the arms' difference")
+        raise NotEstimable("the arms have different wordings: a wording's effect cannot be separated from the arms' difference")
     first = np.unique(a.items, return_index=True)[1]
     second = None
     if a.second_clusters is not None and b.second_clusters is not None:
@@ -58,7 +58,7 @@ def crossed(a: ArmRows, b: ArmRows) -> CrossedArms:
         for arm in (a, b):
             for item, sets in zip(arm.items.tolist(), arm.second_clusters or (), strict=True):
                 names[item].update(sets)
-        # the stand-in for 'no reference' of one arm is no reference of the item, where the other arm has one
+        # the placeholder for 'no reference' of one arm is not a reference of the item, if the other arm has one
         second = [sorted(names[item] - {no_reference(item)}) or [no_reference(item)] for item in items.tolist()]
     labels = None if a.labels is None else a.labels[first]
     clusters = None if a.clusters is None else a.clusters[first]
@@ -66,7 +66,7 @@ def crossed(a: ArmRows, b: ArmRows) -> CrossedArms:
 
 
 def no_reference(item: str) -> str:
-    """What stands for the references of an item that has none: shared with no other item."""
+    """The placeholder reference of an item without references, shared with no other item."""
     return f"no reference: {item}"
 
 
@@ -77,7 +77,7 @@ def _cube(arm: ArmRows, items: Names) -> tuple[Floats, Names, Names]:
     wordings, w = np.unique(none if arm.wordings is None else arm.wordings, return_inverse=True)
     cube = np.full((len(seeds), len(wordings), len(items)), np.nan)
     if len(arm.items) > cube.size:
-        raise NotEstimable("items stand several times per training and wording")
+        raise NotEstimable("items occur several times per training and wording")
     cube[s, w, np.searchsorted(items, arm.items)] = arm.values
     if len(arm.items) < cube.size or np.isnan(cube).any():
         raise NotEstimable("not every item has a score from every training and wording")

@@ -1,4 +1,4 @@
-"""The blocks of a comparison, each from the same table of items; `compare_arms` puts them together."""
+"""The blocks of a comparison, each from the same table of items; `compare_arms` combines them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from paper_figures.statistics.validation import Bools, Floats, NotEstimable, as_
 from see_in_pairs.roc import auroc
 
 CELLS = 200_000_000  # resamples x items that a default bootstrap may cost
-MANY_ITEMS = 500_000  # above which there is no bootstrap unless resamples are asked for: it would take longer than all else
+MANY_ITEMS = 500_000  # with more items there is no bootstrap unless resamples are asked for: it would take longer than everything else
 Block = TypeVar("Block")
 
 
@@ -46,7 +46,7 @@ class Reasons:
     found: dict[str, str] = field(default_factory=dict)
 
     def attempt(self, name: str, compute: Callable[[], Block]) -> Block | None:
-        """Compute a block; where the data say nothing of it (one class, one cluster) note the reason and go on."""
+        """Compute a block; if the data do not allow it (one class, one cluster), note the reason and continue."""
         try:
             return compute()
         except NotEstimable as error:
@@ -63,7 +63,7 @@ def accuracy_block(table: ItemTable, settings: ComparisonSettings) -> Accuracy:
 
 
 def _share_interval(right: Bools, table: ItemTable, level: float) -> Interval | None:
-    """Wilson's interval of one arm's accuracy, with as many items as the design effect leaves (our choice); None over one cluster."""
+    """Wilson's interval of one arm's accuracy, with items divided by the design effect (our choice); None over one cluster."""
     k, n = int(right.sum()), table.items
     if table.clusters == 1 < n:
         return None
@@ -106,9 +106,9 @@ def auroc_block(table: ItemTable, settings: ComparisonSettings, reasons: Reasons
 
 
 def _swapped(table: ItemTable, scores: Floats, labels: Bools, settings: ComparisonSettings) -> AurocPermutationResult:
-    """Permute the arms within items, where the design lets that test keep its level."""
+    """Permute the arms within items, if that test keeps its level in this design."""
     if not table.independent:
-        raise NotEstimable("items are not independent: swapping the arms item by item would take them as such")
+        raise NotEstimable("items are not independent, but swapping the arms item by item assumes that they are")
     rarer = int(min(labels.sum(), (~labels).sum()))
     if rarer < max(FEWEST_FOR_T, LEAST_SHARE * table.items):
         raise NotEstimable(f"{rarer} of {table.items} items are of the rarer class: too few for this test if the curves differ in shape")
@@ -151,7 +151,7 @@ def permutation_block(table: ItemTable, settings: ComparisonSettings, reasons: R
 def bootstrap_block(table: ItemTable, settings: ComparisonSettings, reasons: Reasons) -> dict[str, BootstrapDifference]:
     """Bootstrap every measure that has a value."""
     metrics, results = _metrics(table), {}
-    if table.independent:  # the accuracy has a stream of its own, and more resamples at no cost
+    if table.independent:  # the accuracy has its own random stream, and more resamples at no cost
         metrics.remove("accuracy")
         results["accuracy"] = multinomial_bootstrap(
             table.n10, table.n01, table.items, settings.resamples or 9999, settings.method, settings.level, seed=settings.seed
@@ -163,7 +163,7 @@ def bootstrap_block(table: ItemTable, settings: ComparisonSettings, reasons: Rea
     identical = table.scores is not None and bool((table.scores[0] == table.scores[1]).all())
     for name, one in results.items():
         if one.interval[1] - one.interval[0] <= 1e-12 and not identical:  # more than rounding
-            results[name] = one.without_interval("every resample gives the same difference, which says nothing of its uncertainty")
+            results[name] = one.without_interval("every resample gives the same difference, so its uncertainty cannot be estimated")
         if results[name].reason:
             reasons.found[f"bootstrap.{name}"] = results[name].reason
     return results

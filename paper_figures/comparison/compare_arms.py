@@ -59,24 +59,24 @@ def compare_arms(
     Parameters
     ----------
     scores_a : array_like, shape (n,)
-        Scores of arm A, higher speaking for positive; or, without labels, whether A is right on each item.
+        Scores of arm A, higher for positive; or, without labels, whether A is right on each item.
     scores_b : array_like, shape (n,)
         The same of arm B, for the same items in the same order.
     labels : array_like of bool, shape (n,), or None
-        Whether each item is positive. None: the scores are right (1) or wrong (0), and what needs scores is None.
+        Whether each item is positive. None: the scores are right (1) or wrong (0), and results that need scores are None.
     clusters : array_like, shape (n,), optional
-        The cluster of each item, for example its patient; each item is its own when left out.
+        The cluster of each item, for example its patient; by default each item is its own cluster.
     threshold : float, optional
-        A score at or above it counts as positive, for the accuracy. By default 0.5 where scores lie in [0, 1]; else there is no accuracy.
+        A score at or above it counts as positive, for the accuracy. By default 0.5 if scores are in [0, 1]; else there is no accuracy.
     second_clusters : array_like, shape (n,), or sequence of n sequences, optional
         A second kind of cluster, one name per item or several: for example its references.
     training_seeds : array_like, shape (n,), optional
-        The training seed of the model behind each row, where there are several models per arm.
+        The training seed of the model of each row, if there are several models per arm.
     arms : tuple of str, default ('A', 'B')
         Names of the arms in tables and sentences.
     margin : float or mapping of str to float, optional
-        The difference that would not matter, for equivalence, non-inferiority and non-superiority: of accuracy and of AUROC, or of the
-        measures named.
+        Largest difference that does not matter, for equivalence, non-inferiority and non-superiority: of accuracy and of AUROC, or of the
+        named measures.
     specificity : float, default 0.9
         The specificity, between 0 and 1, at which sensitivities are compared.
     confidence_level : float, default 0.95
@@ -84,18 +84,18 @@ def compare_arms(
     resamples : int, optional
         Number of bootstrap resamples; by default 2,000, fewer above 100,000 items.
     permutations : int, default 9999
-        Number of random sign patterns, where there are too many for all.
+        Number of random sign patterns, if there are too many to use all.
     method : {'bca', 'percentile', 'basic'}
         Kind of bootstrap interval; BCa corrects for bias and skewness.
     seed : int, default 0
         Seed of the bootstrap and of the sign patterns.
     fixed : sequence of {'readers', 'cases', 'references', 'wordings'}
-        Factors whose levels are all that the result is about; all others are random.
+        Factors with fixed levels: the result is about these levels only. All others are random.
     paired_seeds : bool, default False
         Whether training seed s is the same trained model, or the same training sample, in both arms. By default the trainings of the arms
-        are independent of each other, whatever their seeds are called.
+        are independent of each other, even if their seeds have the same names.
     warnings : sequence of str
-        Further warnings to put before those of the comparison.
+        Further warnings to show before those of the comparison.
 
     Returns
     -------
@@ -105,11 +105,11 @@ def compare_arms(
     Raises
     ------
     InputError
-        When inputs do not fit. A test that the data cannot bear (one class, one cluster) is None with a reason instead.
+        When inputs do not fit. A test that the data do not allow (one class, one cluster) is None with a reason instead.
 
     Notes
     -----
-    The order of rows changes nothing: rows are put into a fixed order first.
+    The order of rows does not matter: rows are sorted first.
 
     Examples
     --------
@@ -142,7 +142,7 @@ def compare_rows(aligned: Aligned, settings: ComparisonSettings) -> Comparison:
             raise
         return compare_pair(aligned.side_by_side, settings, aligned.warnings)
     if settings.paired_seeds and not np.array_equal(*arms.training_seeds):
-        raise InputError("--paired-seeds: the arms have training seeds of other names; give both the same, or leave it out")
+        raise InputError("--paired-seeds: the arms have different training seeds; give both the same, or leave it out")
     settings = replace(settings, paired_seeds=settings.paired_seeds or aligned.same_models)
     if aligned.side_by_side is not None:
         return compare_pair(aligned.side_by_side, settings, aligned.warnings, arms)
@@ -153,9 +153,9 @@ def compare_rows(aligned: Aligned, settings: ComparisonSettings) -> Comparison:
 def compare_pair(
     pair: ArmPair, settings: ComparisonSettings, warnings: Sequence[str] = (), crossed: CrossedArms | None = None
 ) -> Comparison:
-    """Compare two arms by every test that their data bear: what `compare_arms` and the command run.
+    """Compare two arms by every test that their data allow; `compare_arms` and the command run this.
 
-    `crossed` is all that both arms have, where `pair` holds a part only: trainings of their own, wordings.
+    `crossed` has everything of both arms, if `pair` has only a part (each arm's own trainings, wordings).
     """
     for margin in filter(None, map(settings.margin_of, ("accuracy", "auroc"))):
         if not 0 < margin < 1:
@@ -199,7 +199,7 @@ def compare_pair(
     return replace(found, recommended=recommended, equivalence=equal, reasons=reasons.found | lacking, warnings=said)
 
 
-UNDECIDED = "scores lie outside [0, 1], and no --threshold says which are positive"
+UNDECIDED = "scores are outside [0, 1], and no --threshold says which are positive"
 
 
 def _not_probabilities(table: ItemTable) -> bool:
@@ -207,7 +207,7 @@ def _not_probabilities(table: ItemTable) -> bool:
 
 
 def _without_decisions(found: Comparison, reasons: Reasons) -> Comparison:
-    """The comparison without all that needs to know which scores are positive."""
+    """The comparison without the parts that need to know which scores are positive."""
     names = ("accuracy", "clustered_accuracy", "two_way", "equivalence", "procedure", "permutation")
     reasons.found = {name: why for name, why in reasons.found.items() if name.split(".")[0] not in names or name == "procedure.auroc"}
     reasons.found |= dict.fromkeys(["accuracy", "diagnostic.at_threshold", "diagnostic.flips"], UNDECIDED)
@@ -222,7 +222,7 @@ def _without_decisions(found: Comparison, reasons: Reasons) -> Comparison:
 def _warnings(table: ItemTable, settings: ComparisonSettings, comparison: Comparison) -> list[str]:
     found, scores = [], table.scores
     if not table.clustered:
-        found.append("no clusters were given: every test takes the items as independent; if they share patients, p-values are too small")
+        found.append("no clusters were given: every test treats the items as independent; if they share patients, p-values are too small")
     if not table.independent:
         ignoring = "McNemar's tests, the Tango, Newcombe, Wald and Bonett-Price intervals"
         ignoring += " and DeLong's test" if scores is not None else ""
@@ -240,7 +240,7 @@ def _warnings(table: ItemTable, settings: ComparisonSettings, comparison: Compar
         found.append(f"{resamples} bootstrap resamples, for so many items; ask for more with resamples")
     if _not_probabilities(table):
         decided = f"accuracy is at threshold {settings.threshold:g}" if settings.threshold_given else "no accuracy without --threshold"
-        found.append(f"scores lie outside [0, 1]: no Brier score, no calibration error; {decided}")
+        found.append(f"scores are outside [0, 1]: no Brier score, no calibration error; {decided}")
     if table.labels is not None and comparison.auroc and class_clusters(table.labels, table.codes) < FEWEST_FOR_Z:
         few = f"fewer than {FEWEST_FOR_Z} {'items' if table.independent else 'clusters'} of a class"
         found.append(f"{few}: DeLong's tests against the normal distribution, clustered or not, reject too often")

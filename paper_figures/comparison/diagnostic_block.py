@@ -1,4 +1,4 @@
-"""What a paper on a diagnostic test reports of two arms: the block ``diagnostic`` of a comparison, its text and the rows of its table."""
+"""What a paper on a diagnostic test reports for two arms: the block ``diagnostic`` of a comparison, its text and the rows of its table."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PARTIAL = (0.8, 1.0)
 """Specificities over which the partial AUROC is compared."""
 
 MANY_ROWS, FEW_THRESHOLDS = 200_000, (0.1, 0.2, 0.3, 0.5, 0.7)
-"""Rows above which nothing is resampled and net benefit is given at few threshold probabilities."""
+"""With more rows nothing is resampled, and net benefit is given at few threshold probabilities."""
 
 WIDTH, CELLS = 120, 20_000_000  # resamples x rows
 NAMES = {
@@ -54,7 +54,7 @@ class Diagnostic(Result):
             yield f"{area.over} {area.low:g} to {area.high:g}", "Partial AUROC, standardised", area.standardised
 
     def rows(self) -> list[dict[str, Any]]:
-        """Rows of the comparison's table; a ratio is given as the difference of logarithms, its arms as they are."""
+        """Rows of the comparison's table; a ratio is given as the difference of logarithms, its arms unchanged."""
         found = []
         for where, name, one in self.measures():
             low, high = one.interval or (math.nan, math.nan)
@@ -70,7 +70,7 @@ class Diagnostic(Result):
 
 
 def diagnostic_block(table: ItemTable, settings: ComparisonSettings, reasons: dict[str, str]) -> Diagnostic:
-    """Compute what the items bear; why a part is None goes into `reasons`."""
+    """Compute what the items allow; the reason for each missing part goes into `reasons`."""
 
     def attempt(name: str, compute: Callable[[], Found]) -> Found | None:
         try:
@@ -82,7 +82,7 @@ def diagnostic_block(table: ItemTable, settings: ComparisonSettings, reasons: di
     def chosen() -> Factors:
         fixed = fixed_factors(settings.fixed)
         if "patients" in fixed:
-            raise NotEstimable("cases are fixed, and these intervals are for new ones")
+            raise NotEstimable("cases are fixed, but these intervals are for new ones")
         found = factors(table.items, table.codes, table.seeds, None if "references" in fixed else table.second)
         return replace(found, fixed_seeds="seeds" in fixed)
 
@@ -119,7 +119,7 @@ def diagnostic_block(table: ItemTable, settings: ComparisonSettings, reasons: di
 
 
 def diagnostic_text(found: Diagnostic, arms: tuple[str, str], level: float) -> str:
-    """The block for a reader: a table of paired measures, then flips and net benefit, then what has no interval and why."""
+    """The block as text: a table of paired measures, then flips and net benefit, then measures without interval and why."""
     interval = f"[{level:.0%} interval]"
     lines: list[tuple[str, ...]] = [("", f"A {interval}", f"B {interval}", f"A - B, or A / B {interval}", "p")]
     before = ""
@@ -184,7 +184,7 @@ def _net_benefit(found: NetBenefitResult | None) -> list[tuple[str, ...]]:
 
 
 def _without_interval(found: Diagnostic) -> list[str]:
-    """Measures that lack an interval, by the reason."""
+    """Measures without an interval, by the reason."""
     why: dict[str, list[str]] = {}
     of_point: dict[str, list[PairedMeasure]] = {}
     for where, _, measure in found.measures():
@@ -202,7 +202,7 @@ def _without_interval(found: Diagnostic) -> list[str]:
 
 
 def _short(value: float, sign: str = "") -> str:
-    """Three decimals; three significant digits where a likelihood ratio is large."""
+    """Three decimals; three significant digits if a likelihood ratio is large."""
     if math.isnan(value):
         return "-"
     return f"{value:{sign}.3f}" if abs(value) < 10 else f"{value:{sign}.3g}"

@@ -1,4 +1,4 @@
-"""Seeds (or readers), patients, references and wordings random at once: the tests of the one variance estimator, for one comparison."""
+"""Seeds (or readers), patients, references and wordings all random: the tests of the one variance estimator, for one comparison."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ FIXED = {
     "references": "references",
     "wordings": "wordings",
 }
-"""What a user may fix, by the words of readers x cases studies too, and the factor that it is."""
+"""Names of the factors that a user may fix (also in the words of readers x cases studies), and the factor."""
 
 FEWEST_TRAININGS, FEWEST_REFERENCES, FEWEST_PATIENTS = 3, 8, 20
-"""Levels, or effective levels, below which the error-rate study finds no test that keeps its level, or did not look."""
+"""With fewer levels, or effective levels, the error-rate study finds no test that keeps its level, or did not look."""
 
 FEWEST_CROSSED = 10
-"""Trainings that both arms share: where they vary a lot the test of accuracy rejects .074 with three, .060 with five, .050 with ten (8,000
-studies each of five and ten), whose few differences cannot exceed a bound. Six to nine were not looked at."""
+"""Fewest trainings shared by both arms: if they vary a lot, the test of accuracy rejects .074 with 3, .060 with 5, .050 with 10 (8,000
+studies each of five and ten), because few differences cannot exceed a bound. Six to nine were not simulated."""
 
-FEWEST_ALONE = 6  # effective patients where nothing else is random: the cluster-robust t of means
+FEWEST_ALONE = 6  # effective patients if nothing else is random: the cluster-robust t of means
 
 
 @dataclass(frozen=True)
 class FactorTests:
-    """The tests of accuracy and of AUROC over all random factors, and whether the design lets them keep their level."""
+    """The tests of accuracy and of AUROC over all random factors, and whether they keep their level in the design."""
 
     tests: Mapping[str, ContrastResult]
     factors: Mapping[str, Factor]
-    reason: Mapping[str, str]  # by measure: why no verdict is possible; absent where one is
-    one_model: str = ""  # the arm that has one trained model where the other has several
+    reason: Mapping[str, str]  # by measure: why no verdict is possible; absent if one is
+    one_model: str = ""  # the arm with one trained model, if the other has several
 
     def without(self, measure: str) -> FactorTests:
         """The tests without those of a measure."""
@@ -64,7 +64,7 @@ def fixed_factors(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def crossed_rows(table: ItemTable) -> CrossedArms:
-    """Lay rows of items and training seeds out by training; within a training, items of equal cluster, class and references are alike."""
+    """Arrange rows of items and training seeds by training; within a training, items of equal cluster, class and references are alike."""
     values = table.scores if table.scores is not None else np.stack([table.right_a, table.right_b]).astype(np.float64)
     flags = np.ones(table.items, dtype=np.bool_) if table.labels is None else table.labels
     names = np.zeros(table.items, dtype="<U1") if table.seeds is None else table.seeds
@@ -82,7 +82,7 @@ def crossed_rows(table: ItemTable) -> CrossedArms:
         if len(rows) != len(first) or any((column[rows] != column[first]).any() for column in (codes, flags, numbers)):
             raise NotEstimable("not every item has a score from every training and wording")
     if len(seeds) > 1 and not table.clustered:
-        raise NotEstimable("several trainings, and no clusters that tell which rows are of one item or patient")
+        raise NotEstimable("several trainings, but no clusters that tell which rows are of one item or patient")
     cubes = [values[arm][np.stack(orders)][:, None, :] for arm in (0, 1)]
     who = None if not table.clustered else table.codes[first].astype(str)
     second = None if references is None else [references[row] for row in first]
@@ -97,7 +97,7 @@ def _names(entry: object) -> list[str]:
 
 
 def side_by_side(arms: CrossedArms) -> tuple[ArmPair, str]:
-    """Pair the trainings of arms that have their own, in their order, for the tests that need pairs; and say so."""
+    """Pair the arms' own trainings, in their order, for tests that need pairs; and say so."""
     a, b = arms.scores
     number = min(len(a), len(b))
     words, items = a.shape[1], a.shape[2]
@@ -110,13 +110,13 @@ def side_by_side(arms: CrossedArms) -> tuple[ArmPair, str]:
     if arms.labels is None:
         pair = replace(pair, scores_a=a[:number].ravel().astype(bool), scores_b=b[:number].ravel().astype(bool))
     said = f"the arms have trainings of their own ({len(a)} and {len(b)})"
-    return pair, f"{said}: the recommended tests take all of them as independent; all others pair {number} of them in their order"
+    return pair, f"{said}: the recommended tests treat all of them as independent; all others pair {number} of them in their order"
 
 
 def factor_tests(
     arms: CrossedArms, settings: ComparisonSettings, same_models: bool, measures: Sequence[str] = ("accuracy", "auroc")
 ) -> FactorTests:
-    """Run the estimator on each measure, and say by the design alone whether its tests keep their level."""
+    """Run the estimator on each measure, and decide from the design alone whether its tests keep their level."""
     fixed, found = fixed_factors(settings.fixed), {}
     models = ["both", "both"] if same_models else None
     reasons: dict[str, str] = {}
@@ -144,7 +144,7 @@ def factor_tests(
 
 
 def _with_width(one: ContrastResult, level: float) -> ContrastResult:
-    """Where no cluster shows a difference, Tango's interval of as many items as the scarcest random factor has levels."""
+    """If no cluster shows a difference, Tango's interval, with as many items as the smallest random factor has levels."""
     if one.se or one.estimate:
         return one
     units = min(factor.levels for factor in one.factors.values() if factor.random)
@@ -153,13 +153,13 @@ def _with_width(one: ContrastResult, level: float) -> ContrastResult:
 
 
 def inadmissible(one: ContrastResult, labels: np.ndarray | None, patients: np.ndarray) -> str:
-    """Why no test keeps its level in a design like this one; '' where one does. It looks at the design, never at the result."""
+    """Why no test keeps its level in this design; '' if one does. It looks at the design, never at the result."""
     factors = {name: factor for name, factor in one.factors.items() if factor.random}
     for name, words in (("seeds", "trainings (or readers) of an arm"), ("wordings", "wordings")):
         least = FEWEST_CROSSED if name == "seeds" and one.by_seed else FEWEST_TRAININGS
         if name in factors and factors[name].levels < least:
             shared = ", the same behind all that is compared," if least == FEWEST_CROSSED else ""
-            return f"{factors[name].levels} {words}{shared} say too little of how they vary: give {least} or more, or --fixed"
+            return f"{factors[name].levels} {words}{shared} are too few to say how they vary: give {least} or more, or --fixed"
     if "references" in factors and factors["references"].effective < FEWEST_REFERENCES:
         return (
             f"{factors['references'].levels} references, which by their use count as {factors['references'].effective:.1f}, are too few: "

@@ -1,4 +1,4 @@
-"""What is compared (`ArmPair`, and `ItemTable` once it is checked and sorted) and how (`ComparisonSettings`)."""
+"""What is compared (`ArmPair`, and after checks and sorting `ItemTable`) and how (`ComparisonSettings`)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Memberships = npt.ArrayLike | Sequence[Sequence[object]]
 
 @dataclass(frozen=True)
 class ArmPair:
-    """Two arms on the same items, as they come in; `compare_arms` describes each part."""
+    """Two arms on the same items, as given; `compare_arms` describes each part."""
 
     scores_a: npt.ArrayLike
     scores_b: npt.ArrayLike
@@ -33,7 +33,7 @@ class ComparisonSettings:
 
     arms: tuple[str, str] = ("A", "B")
     threshold: float = 0.5
-    threshold_given: bool = True  # else .5 is for probabilities, and other scores have no accuracy
+    threshold_given: bool = True  # by default .5 for probabilities; other scores have no accuracy
     margin: float | Mapping[str, float] | None = None
     specificity: float = 0.9
     level: float = 0.95
@@ -58,7 +58,7 @@ class ItemTable:
 
     right_a: Bools
     right_b: Bools
-    codes: Codes  # the cluster of each item; each item is its own where none were given
+    codes: Codes  # the cluster of each item; its own if none were given
     clustered: bool  # whether clusters were given
     scores: Floats | None
     labels: Bools | None
@@ -77,7 +77,7 @@ class ItemTable:
 
     @property
     def independent(self) -> bool:
-        """Whether no cluster holds two items."""
+        """Whether no cluster has two items."""
         return self.clusters == self.items
 
     @cached_property
@@ -92,7 +92,7 @@ class ItemTable:
 
 
 def item_table(pair: ArmPair, threshold: float) -> ItemTable:
-    """Check the items and sort them by cluster, label and scores, so that the order they came in changes nothing."""
+    """Check the items and sort them by cluster, label and scores, so that the order of the input does not matter."""
     if pair.labels is None:
         a, b = (as_flags(values, name).astype(np.float64) for values, name in ((pair.scores_a, "correct_a"), (pair.scores_b, "correct_b")))
         labels, threshold = np.ones(len(a), dtype=np.bool_), 0.5
@@ -100,7 +100,7 @@ def item_table(pair: ArmPair, threshold: float) -> ItemTable:
         a, b, labels = as_scores(pair.scores_a, "scores_a"), as_scores(pair.scores_b, "scores_b"), as_flags(pair.labels)
     items = same_length(scores_a=a, scores_b=b, labels=labels)
     codes = np.zeros(items, dtype=np.intp) if pair.clusters is None else as_codes(pair.clusters, items)
-    # ties in all of these keys are items that no test can tell apart; the larger and the smaller score come before A's, so that
+    # items tied in all of these keys are the same for every test; the larger and the smaller score come before A's, so that
     # swapping the arms gives the same order
     order = np.lexsort((a, np.maximum(a, b), np.minimum(a, b), labels, codes))
     a, b, labels = a[order], b[order], labels[order]

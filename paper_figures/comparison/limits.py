@@ -1,4 +1,4 @@
-"""Tests that would claim more than the data show: another takes their place, or the reason why there is none."""
+"""Tests that would claim more than the data show: replaced by another test, or by the reason for having none."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ Difference = TypeVar("Difference", ClusteredDifferenceResult, ProcedureResult)
 
 
 def units(result: ClusteredDifferenceResult | ProcedureResult) -> int:
-    """Clusters behind a difference without variation, of which each counts as one item; of two kinds, the fewer."""
+    """Number of clusters of a difference without variation, each counted as one item; of two kinds, the smaller number."""
     return round(result.df) + 1
 
 
 def with_width(result: Difference, level: float) -> Difference:
-    """Where no cluster shows a difference, replace the interval of width 0 by Tango's, of as many items as there are clusters."""
+    """If no cluster shows a difference, replace the interval of width 0 by Tango's, with as many items as clusters."""
     if result.se or result.estimate:
         return result
     note = result.note or "no cluster shows a difference; each is counted as one item"
@@ -38,7 +38,7 @@ def with_width(result: Difference, level: float) -> Difference:
 
 
 def with_own_width(result: DeLongResult) -> AurocDifference:
-    """Compare two areas; where both separate the classes perfectly, with the interval that their own intervals leave."""
+    """Compare two areas; if both separate the classes perfectly, with an interval from their own intervals."""
     found = result.difference()
     if found.se or found.difference or np.diag(result.covariance).any():  # the last: arms that rank all items alike
         return found
@@ -48,7 +48,7 @@ def with_own_width(result: DeLongResult) -> AurocDifference:
 
 
 def area_interval(table: ItemTable, labels: Bools, result: DeLongResult | None, curve: int, level: float) -> Interval | None:
-    """Interval of one area, allowing for clusters; Newcombe's, counting clusters, where a class is rare.
+    """Interval of one area, allowing for clusters; if a class is rare Newcombe's, counting clusters.
 
     With 2 to 20 positives of 100 items DeLong's interval on the logit scale covers an area with probability .74 to .95, Newcombe's with
     .95 or more.
@@ -62,17 +62,17 @@ def area_interval(table: ItemTable, labels: Bools, result: DeLongResult | None, 
 
 
 def by_t(table: ItemTable, compute: Callable[[], Difference]) -> Difference:
-    """Compute a test of AUROC by t, where enough clusters hold each class."""
+    """Compute a test of AUROC by t, if enough clusters have items of each class."""
     return _enough(table, FEWEST_FOR_T, compute)
 
 
 def enough_for_z(table: ItemTable, compute: Callable[[], Difference]) -> Difference:
-    """Compute a test of AUROC whose degrees of freedom do not count the clusters of a class, where enough hold each."""
+    """Compute a test of AUROC whose degrees of freedom do not count the clusters of a class, if each class has enough."""
     return _enough(table, FEWEST_FOR_Z, compute)
 
 
 def separated(scores: Floats, labels: Bools) -> bool:
-    """Whether no area varies: within each class all items are placed alike, as where both arms separate the classes perfectly."""
+    """Whether no area varies: all items of a class have the same placement, for example if both arms separate the classes perfectly."""
     placed = placements(scores, labels)
     return not any(np.ptp(placed[:, members], axis=1).any() for members in (labels, ~labels))
 
@@ -91,5 +91,5 @@ def _enough(table: ItemTable, least: int, compute: Callable[[], Difference]) -> 
         and table.labels is not None
         and separated(table.scores, table.labels)
     ):
-        raise NotEstimable("each area separates the classes perfectly: no variation between clusters is left")
+        raise NotEstimable("each area separates the classes perfectly, so nothing varies between clusters")
     return result

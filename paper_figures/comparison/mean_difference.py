@@ -74,14 +74,14 @@ def compare_means(aligned: Aligned, settings: ComparisonSettings) -> MeanCompari
     metric, notes = aligned.metric, list(aligned.warnings)
     for name, values in ((settings.arms[0], aligned.a.values), (settings.arms[1], aligned.b.values)):
         if not np.isfinite(values).all():
-            raise InputError(f"{metric} of {name}: some values are infinite, which have no mean")
+            raise InputError(f"{metric} of {name}: some values are infinite, so there is no mean")
     try:
         arms = crossed(aligned.a, aligned.b)
     except NotEstimable as error:
         arms = _rows_as_items(aligned)
-        notes.append(f"{error}: trainings, readers and wordings are taken as fixed")
+        notes.append(f"{error}: trainings, readers and wordings are treated as fixed")
     clusters = as_codes(arms.items if arms.clusters is None else arms.clusters, len(arms.items))
-    # the items in an order of their own, as in `item_table`, so that the order of rows changes nothing
+    # sort the items, as in `item_table`, so that the order of rows does not matter
     a, b = (scores.mean(axis=(0, 1)) for scores in arms.scores)
     order = np.lexsort((a, np.maximum(a, b), np.minimum(a, b), clusters))
     a, b, clusters = a[order], b[order], clusters[order]
@@ -108,7 +108,7 @@ def compare_means(aligned: Aligned, settings: ComparisonSettings) -> MeanCompari
 
 
 def _rows_as_items(aligned: Aligned) -> CrossedArms:
-    """Each row as an item of its own, in the cluster of its item or patient: for designs that are not crossed."""
+    """Each row as a separate item, in the cluster of its item or patient: for designs that are not crossed."""
     pair, a, b = aligned.pair, aligned.a, aligned.b
     rows = np.array([f"{number}" for number in range(len(a.items))])
     second = None if pair.second_clusters is None else [[str(name) for name in entry] for entry in a.second_clusters or ()]

@@ -51,14 +51,14 @@ class MrmcBlock(Result):
 def mrmc_block(
     arms: Sequence[tuple[str, ArmRows]], settings: ComparisonSettings, covariance: str = "delong", metric: str = ""
 ) -> MrmcBlock:
-    """Run the MRMC analyses on the rows of two or more arms, whose trainings (or readers, or wordings) of one name are one reader."""
+    """Run the MRMC analyses on the rows of two or more arms; trainings (or readers, or wordings) with one name are one reader."""
     data, reasons, threshold = _readings(arms), {}, settings.threshold
     measure = "auroc" if arms[0][1].labels is not None else "mean" if metric else "accuracy"
     if measure == "auroc" and (data.labels.all() or not data.labels.any()):
         measure, reasons["auroc"] = "accuracy", "one class only: no ROC curve"
     decided = settings.threshold_given or bool(data.values.min() >= 0 and data.values.max() <= 1)
-    if measure != "mean" and not decided:  # .5 is for probabilities; of ratings from 1 to 5, say, it would call all of them positive
-        reasons["accuracy"] = "scores lie outside [0, 1]: name the threshold of a positive decision with --threshold"
+    if measure != "mean" and not decided:  # .5 is for probabilities; ratings from 1 to 5, for example, would all be positive
+        reasons["accuracy"] = "scores are outside [0, 1]: name the threshold of a positive decision with --threshold"
         if measure == "accuracy":
             raise NotEstimable(f"{reasons['auroc']}, and {reasons['accuracy']}")
     found = merits(data, measure, threshold)
@@ -90,7 +90,7 @@ def _readings(arms: Sequence[tuple[str, ArmRows]]) -> Readings:
 
 def _readers(rows: ArmRows) -> Names:
     if rows.training_seeds is not None and rows.wordings is not None:
-        raise InputError("--mrmc: the rows have several trainings (or readers) and several wordings, and MRMC has one kind of reader")
+        raise InputError("--mrmc: the rows have several trainings (or readers) and several wordings, but MRMC has one kind of reader")
     named = rows.wordings if rows.training_seeds is None else rows.training_seeds
     return np.full(len(rows.items), ONE) if named is None else named
 

@@ -28,15 +28,15 @@ CROSSED = {"train_seed": "trained model", "reader": "reader", "wording": "wordin
 
 @dataclass(frozen=True)
 class Aligned:
-    """Two arms on the same items: the rows of each, and, where every row of A has its row of B, the two side by side."""
+    """Two arms on the same items: the rows of each and, if every row of A has its row of B, both side by side."""
 
     a: ArmRows
     b: ArmRows
     cluster_columns: tuple[str, ...]
-    warnings: tuple[str, ...]  # what a reader must know
+    warnings: tuple[str, ...]  # warnings for the reader
     side_by_side: ArmPair | None
-    unpaired: str  # why the arms are not side by side; '' where they are
-    metric: str = ""  # of values that are no scores of a class and not only right and wrong
+    unpaired: str  # why the arms are not side by side; '' if they are
+    metric: str = ""  # metric of values that are neither scores of a class nor only right and wrong
     same_models: bool = False  # whether the records say that both arms come from the same trained models
 
     @property
@@ -50,13 +50,13 @@ class Aligned:
 def align(a: ArmScores, b: ArmScores, cluster: Sequence[str] = (), metric: str = "") -> Aligned:
     """Align two arms by item (and seed, training seed, wording), and find their clusters.
 
-    Both must have the same items. Their training seeds and wordings may differ, which leaves them with rows of their own, not side by side.
-    `metric` says that values are of this metric, even where they are 0 or 1 only.
+    Both must have the same items. If their training seeds or wordings differ, each arm keeps its own rows, not side by side.
+    `metric` says that values are of this metric, even if they are only 0 or 1.
     """
     if a.has_scores != b.has_scores:
-        raise InputError(f"{a.source} and {b.source}: one holds scores, the other right and wrong or a metric; give two files of one kind")
+        raise InputError(f"{a.source} and {b.source}: one has scores, the other right and wrong or a metric; give two files of one kind")
     left, right, unpaired = _same_items(a, b)
-    # what an item is, both arms must agree on: row by row, or by the first row of each item where rows differ
+    # both arms must agree on what an item is: row by row, or by the first row of each item if rows differ
     once = (left, right) if not unpaired else (_one_row_per_item(left), _one_row_per_item(right))
     warnings = [*_label_warnings(a, left), *_document_warnings(a, b, *once), *_lacking(a, left), *_lacking(b, right)]
     first, second = _cluster_names(left, right, cluster)
@@ -68,7 +68,7 @@ def align(a: ArmScores, b: ArmScores, cluster: Sequence[str] = (), metric: str =
     names: tuple[Names | None, Names | None]
     names = (None, None) if clusters is None else (clusters[0].to_numpy(dtype=str), clusters[1].to_numpy(dtype=str))
     if clusters is not None and first is not None and len(left) > 1 and clusters[0].nunique() == 1:
-        warnings.append(f"all items have the same {first}, and one cluster says nothing of others; name another column with --cluster")
+        warnings.append(f"all items have the same {first}, and one cluster is not enough; name another column with --cluster")
     several = max(left["train_seed"].nunique(), right["train_seed"].nunique()) if repeated else 1
     if several > 1:
         kind = "readers" if a.trainings == "reader" else "training seeds"
@@ -91,7 +91,7 @@ def align(a: ArmScores, b: ArmScores, cluster: Sequence[str] = (), metric: str =
 
 
 def _same_models(left: pd.DataFrame, right: pd.DataFrame) -> bool:
-    """Whether the records name one trained arm, and equally many training items, behind both arms."""
+    """Whether the records name the same trained arm, with equally many training items, for both arms."""
     kept = ("train_arm", "n_train")
     if any(name not in table.columns for name in kept for table in (left, right)) or (left["train_arm"].astype(str) == "").any():
         return False
@@ -114,12 +114,12 @@ def _numbers(arm: ArmScores, table: pd.DataFrame) -> Floats:
 
 
 def metric_of(a: ArmScores, b: ArmScores) -> str:
-    """The metric of both arms; '' of scores, and of a metric that is 0 or 1 everywhere, which is right or wrong."""
+    """The metric of both arms; '' for scores, and for a metric that is 0 or 1 everywhere, that is right or wrong."""
     if a.has_scores or all(np.isin(_numbers(arm, arm.table), (0, 1)).all() for arm in (a, b)):
         return ""
     names = [arm.metric or "correct" for arm in (a, b)]
     if names[0] != names[1]:
-        raise InputError(f"{a.source} and {b.source}: one holds {names[0]}, the other {names[1]}; name one metric with --metric")
+        raise InputError(f"{a.source} and {b.source}: one has {names[0]}, the other {names[1]}; name one metric with --metric")
     return names[0]
 
 
@@ -128,9 +128,9 @@ def _one_row_per_item(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _lacking(arm: ArmScores, table: pd.DataFrame) -> list[str]:
-    """Items that some trainings, readers or wordings lack: a reader may read some items only, which is counted; a training may not.
+    """Items missing for some trainings, readers or wordings: a reader may read only some items, which is counted; a training may not.
 
-    Where each item has one of them they are not crossed with the items, and none is lacking.
+    If each item has only one of them, they are not crossed with the items, and nothing is missing.
     """
     warnings = []
     for column, name in (("train_seed", arm.trainings), ("wording", "wording")):
@@ -152,7 +152,7 @@ def _label_warnings(a: ArmScores, table: pd.DataFrame) -> list[str]:
 
 
 def _document_warnings(a: ArmScores, b: ArmScores, left: pd.DataFrame, right: pd.DataFrame) -> list[str]:
-    """Make sure that logs of other harnesses, whose items are numbered only, speak of the same documents."""
+    """Make sure that logs of other harnesses, whose items have numbers only, are about the same documents."""
     differ = {name: _differ(left, right, name) for name in (TARGET, DOC_HASH) if name in left.columns and name in right.columns}
     if TARGET in differ and differ[TARGET].any():
         which = _items(left, differ[TARGET])
@@ -167,7 +167,7 @@ def _differ(left: pd.DataFrame, right: pd.DataFrame, name: str) -> pd.Series:
 
 
 def _same_items(a: ArmScores, b: ArmScores) -> tuple[pd.DataFrame, pd.DataFrame, str]:
-    """The sorted tables of both arms, and why they are not side by side: '' where each row has its row in the other."""
+    """The sorted tables of both arms, and why they are not side by side: '' if each row has its row in the other."""
     left, right = a.table, b.table
     for name in ("seed", "train_seed"):
         if (left[name].dtype.kind == "O") != (right[name].dtype.kind == "O"):  # readers named by words in one file only
@@ -179,14 +179,14 @@ def _same_items(a: ArmScores, b: ArmScores) -> tuple[pd.DataFrame, pd.DataFrame,
     why = _missing(a, b, left, right, items)
     if why:
         raise InputError(why)
-    once = not (left.duplicated(items).any() or right.duplicated(items).any())  # such as one reader per item
+    once = not (left.duplicated(items).any() or right.duplicated(items).any())  # for example one reader per item
     why = "" if once else _missing(a, b, left, right, KEYS)
     left, right = (table.sort_values(KEYS).reset_index(drop=True) for table in (left, right))
     return left, right, why
 
 
 def _missing(a: ArmScores, b: ArmScores, left: pd.DataFrame, right: pd.DataFrame, keys: list[str]) -> str:
-    """Name the rows of one arm that the other lacks; '' where there are none."""
+    """Name the rows of one arm that are missing in the other; '' if there are none."""
     here, there = (table.set_index(keys).index for table in (left, right))
     for mine, others, one, other in ((here, there, a, b), (there, here, b, a)):
         missing = mine.difference(others)
@@ -201,7 +201,7 @@ def _missing(a: ArmScores, b: ArmScores, left: pd.DataFrame, right: pd.DataFrame
 def _labels(
     a: ArmScores, b: ArmScores, left: pd.DataFrame, right: pd.DataFrame, once: tuple[pd.DataFrame, pd.DataFrame]
 ) -> tuple[Bools | None, Bools | None]:
-    """Labels of the rows of both arms, which must agree; None where there are no scores."""
+    """Labels of the rows of both arms, which must agree; None if there are no scores."""
     if not a.has_scores:
         return None, None
     if set(a.positive) != set(b.positive):
@@ -244,7 +244,7 @@ def _filled(left: pd.DataFrame, right: pd.DataFrame, name: str) -> bool:
 
 
 def _columns(left: pd.DataFrame, right: pd.DataFrame, name: str, once: tuple[pd.DataFrame, pd.DataFrame]) -> tuple[pd.Series, pd.Series]:
-    """Cluster column of the rows of both arms, from either file; where both have it they must agree."""
+    """Cluster column of the rows of both arms, from either file; if both have it, they must agree."""
     owners = [table for table in once if name in table.columns]
     if len(owners) == 2:
         differ = once[0][name].astype(str) != once[1][name].astype(str)
@@ -270,7 +270,7 @@ def _second(
     warnings: list[str],
     once: tuple[pd.DataFrame, pd.DataFrame],
 ) -> tuple[list[list[str]], list[list[str]], list[list[str]]] | None:
-    """Second clusters of the rows of A, of B, and of both side by side (references of either, since either can be shared)."""
+    """Second clusters of the rows of A, of B, and of both side by side (references of either arm, since either can be shared)."""
     if name is None:
         return None
     if name != REFERENCES:
@@ -288,10 +288,10 @@ def _second(
     if not _shared(filled, items if owners is None else owners) and not asked:
         return None
     if len({reference for entry in filled for reference in entry}) == 1:
-        warnings.append("all items share one reference: its effect cannot be told from the arms' difference; left to the patients")
+        warnings.append("all items share one reference: its effect cannot be told from the arms' difference, so only patients count")
         return None
     if max(map(len, filled)) > MOST_MEMBERSHIPS and not asked:
-        warnings.append(f"items have more than {MOST_MEMBERSHIPS} references: that references are shared is ignored")
+        warnings.append(f"items have more than {MOST_MEMBERSHIPS} references: sharing of references is ignored")
         return None
     warnings.append("references serve several patients, which correlates their errors: the recommended and two-way tests allow for it")
     a, b = (_filled_sets(one, table["item_id"].tolist()) for one, table in zip(own, (left, right), strict=True))
@@ -302,7 +302,7 @@ def _references(table: pd.DataFrame) -> list[set[str]]:
     if REFERENCES not in table.columns:
         return [set()] * len(table)
     read = lru_cache(maxsize=100_000)(_names)  # the same few references serve many items
-    # an item beside itself (arm `duplicate`) is no reference: counted as one, it would make the references seem more than they are
+    # the item itself (arm `duplicate`) is not a reference: counting it would overstate the number of references
     return [
         (read(value) if isinstance(value, str) else _names(value)) - {item}
         for value, item in zip(table[REFERENCES].tolist(), table["item_id"].tolist(), strict=True)
@@ -314,7 +314,7 @@ def _filled_sets(sets: Sequence[set[str]], items: Iterable[str]) -> list[list[st
 
 
 def _names(value: Any) -> set[str]:
-    """Read the references of one item: a list, a list as JSON text, or text with semicolons between."""
+    """Read the references of one item: a list, a list as JSON text, or text separated by semicolons."""
     if value is None or isinstance(value, float):
         return set()
     parts: Any = [*value] if isinstance(value, (list, tuple, set, np.ndarray)) else [value]

@@ -1,4 +1,4 @@
-"""Which test to report: a fixed rule that looks at the design only, so that nobody chooses among p-values after seeing them."""
+"""Which test to report: a fixed rule that looks at the design only, so that no p-value is chosen after seeing it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from paper_figures.statistics.multireader.random_factors import ContrastResult
 from paper_figures.statistics.roc.permutation import AurocPermutationResult
 from paper_figures.statistics.roc.rare_class import FEWEST_FOR_T, FEWEST_FOR_Z
 
-FEW_CLUSTERS, FEW_REFERENCES = 50, 20  # where the error-rate study finds bootstrap intervals and two-way tests at their level
+FEW_CLUSTERS, FEW_REFERENCES = 50, 20  # from here on the error-rate study finds bootstrap intervals and two-way tests at their level
 
 FEWEST = 6  # 2 / 2^5 is above .05
 CORRELATED = "items of a cluster are correlated"
@@ -26,18 +26,18 @@ WORDS = {"seeds": "trainings", "patients": "patients", "references": "references
 def recommend(
     comparison: Comparison, found: FactorTests, table: ItemTable, settings: ComparisonSettings, rarer: int
 ) -> dict[str, Recommendation]:
-    """Choose the test of each measure that has one; `rarer` clusters hold the rarer class.
+    """Choose the test of each measure that has one; `rarer` clusters have items of the rarer class.
 
-    Where trainings, references or wordings are random too, or a factor is fixed, the one estimator over all factors; else sign-flip or
+    If trainings, references or wordings are random too, or a factor is fixed: the one estimator over all factors; else sign-flip or
     McNemar's test, and DeLong's or the jackknife's.
     """
     several = found.several or bool(settings.fixed)
-    lost = not found.tests and (table.seeds is not None or table.second is not None)  # no plain test knows of these
+    lost = not found.tests and (table.seeds is not None or table.second is not None)  # no plain test takes these into account
     plain = {"accuracy": None if lost else _accuracy(comparison), "auroc": None if lost else _auroc(comparison, rarer)}
     chosen = {}
     for measure, one in plain.items():
         test = found.tests.get(measure)
-        # over few cases of a class no plain test keeps its level, and the estimator's interval stands without a verdict
+        # with few cases of a class no plain test keeps its level, and the estimator's interval is given without a verdict
         if test is not None and (several or (one is None and measure in found.reason)):
             one = over_factors(test, found)
         if one is not None:
@@ -51,12 +51,12 @@ def no_recommendation(comparison: Comparison, recommended: dict[str, Recommendat
     lacking = {} if "accuracy" in recommended else {"accuracy": comparison.reasons.get("accuracy") or unknown or ONE_CLUSTER}
     if comparison.auroc is None or "auroc" in recommended:
         return lacking
-    why = ONE_CLUSTER if comparison.clusters == 1 else f"only {rarer} clusters hold an item of the rarer class"
+    why = ONE_CLUSTER if comparison.clusters == 1 else f"only {rarer} clusters have an item of the rarer class"
     return lacking | {"auroc": unknown or comparison.reasons.get("auroc.clustered_t") or found.reason.get("auroc") or why}
 
 
 def over_factors(test: ContrastResult, found: FactorTests) -> Recommendation:
-    """Recommend a test of the estimator; without p where the design lets no test keep its level."""
+    """Recommend a test of the estimator; without p if no test keeps its level in the design."""
     random = [WORDS[name] for name, factor in test.factors.items() if factor.random]
     fixed = [WORDS[name] for name, factor in test.factors.items() if not factor.random]
     listed = " and ".join(filter(None, (", ".join(random[:-1]), random[-1])))
@@ -113,7 +113,7 @@ def _sign_flip(robust: ClusteredDifferenceResult, permutation: SignFlipResult, c
     if not robust.se and not robust.estimate:
         named = f"{test}, Tango interval of {clusters} clusters"
         return Recommendation("accuracy", named, why, 0.0, robust.interval, permutation.p, 0.0, robust.df)
-    # few clusters: no sign pattern could reject any difference; a note: all clusters agree, and the interval would have no width
+    # few clusters: no sign pattern could reject any difference. A note: all clusters agree, and the interval would have no width
     if not (math.isfinite(interval[0]) and math.isfinite(interval[1])) or robust.note:
         test, interval = f"{test}, interval by t ({robust.df:.0f} df)", robust.interval
     interval = (max(-1.0, interval[0]), min(1.0, interval[1]))
@@ -121,7 +121,7 @@ def _sign_flip(robust: ClusteredDifferenceResult, permutation: SignFlipResult, c
 
 
 def _auroc(comparison: Comparison, rarer: int) -> Recommendation | None:
-    """The first that applies: clustered DeLong, by t if it can be had; for independent items the permutation of swapped arms; DeLong by t.
+    """The first that applies: clustered DeLong, by t if possible; for independent items the permutation of swapped arms; DeLong by t.
 
     With fewer than `FEWEST_FOR_T` items of a class no test keeps its level.
     """
@@ -143,9 +143,9 @@ def _auroc(comparison: Comparison, rarer: int) -> Recommendation | None:
 
 
 def _swapped(permutation: AurocPermutationResult, jackknife: ClusteredDifferenceResult) -> Recommendation:
-    """The p-value of the permutation with DeLong's interval: critical values of the permutation hold where the arms are equal, only."""
+    """The p-value of the permutation with DeLong's interval: the permutation's critical values are valid only if the arms are equal."""
     test = f"{'exact ' * permutation.exact}permutation of swapped arms, DeLong interval by t ({_shown(jackknife.df)} df)"
-    why = "items are independent and neither class is rare; the interval holds off equality too: p and it may disagree where p is near .05"
+    why = "items are independent and neither class is rare; the interval also holds for unequal arms, so it may disagree with a p near .05"
     return Recommendation("auroc", test, why, jackknife.estimate, jackknife.interval, permutation.p, jackknife.se, jackknife.df)
 
 

@@ -48,7 +48,7 @@ class Accuracy(Result):
 
     paired: PairedDifferenceResult  # estimates and intervals of their difference
     mcnemar: McNemarResult
-    a_interval: Interval | None  # of A's accuracy; allows for clusters where there are any; None over one cluster
+    a_interval: Interval | None  # of A's accuracy; allows for clusters, if any; None over one cluster
     b_interval: Interval | None
 
     def to_dict(self) -> dict[str, Any]:
@@ -61,7 +61,7 @@ class Accuracy(Result):
 
 @dataclass(frozen=True, repr=False)
 class ClusteredAccuracy(Result):
-    """Tests of equal accuracy that allow items of a cluster to be correlated."""
+    """Tests of equal accuracy that allow for correlation within clusters."""
 
     obuchowski: ClusteredTestResult
     yang: ClusteredTestResult
@@ -82,11 +82,11 @@ class Auroc(Result):
     a: float
     b: float
     difference: float
-    delong: AurocDifference | None  # as if items were independent; None where there are too few of a class
-    clustered_delong: AurocDifference | None  # with clusters; None where too few clusters hold a class
-    a_interval: Interval | None  # of `a`; allows for clusters where there are any
+    delong: AurocDifference | None  # as if items were independent; None if there are too few of a class
+    clustered_delong: AurocDifference | None  # with clusters; None if too few clusters have items of a class
+    a_interval: Interval | None  # of `a`; allows for clusters, if any
     b_interval: Interval | None
-    # as `clustered_delong`, against t with few degrees of freedom where there are few clusters
+    # as `clustered_delong`, against t, with few degrees of freedom if there are few clusters
     clustered_t: ClusteredDifferenceResult | None = None
     two_way: ClusteredDifferenceResult | None = None  # with two kinds of clusters
     permutation: AurocPermutationResult | None = None  # independent items, neither class rare
@@ -106,13 +106,13 @@ class Recommendation(Result):
     why: str  # why this one applies
     difference: float
     interval: Interval
-    p: float | None  # None where no test keeps its level in this design
-    se: float | None = None  # None of a test that has none, such as McNemar's
-    df: float | None = None  # degrees of freedom of the t distribution; None where there is none
+    p: float | None  # None if no test keeps its level in this design
+    se: float | None = None  # None for a test without one, for example McNemar's
+    df: float | None = None  # degrees of freedom of the t distribution; None without one
     admissible: bool = True  # whether the test keeps its level in this design
-    reason: str = ""  # why not; '' where it does
-    factors: Mapping[str, Factor] = field(default_factory=dict)  # what varies, and what is fixed
-    margin: EquivalenceResult | None = None  # equivalence, non-inferiority and non-superiority at the margin that was given
+    reason: str = ""  # why not; '' if it does
+    factors: Mapping[str, Factor] = field(default_factory=dict)  # which factors vary, and which are fixed
+    margin: EquivalenceResult | None = None  # equivalence, non-inferiority and non-superiority at the given margin
 
     def to_dict(self) -> dict[str, Any]:
         """Layout of the JSON."""
@@ -128,32 +128,32 @@ class Comparison(Result):
     Parameters
     ----------
     items, clusters : int
-        Number of items that both arms answered, and of clusters; as many as items where none were given.
+        Number of items that both arms answered, and of clusters; without clusters both are equal.
     arms : tuple of str
         Names of arms A and B.
     accuracy : Accuracy or None
         Accuracies and McNemar's tests, as if items were independent.
     clustered_accuracy : ClusteredAccuracy or None
-        Tests of equal accuracy that allow items of a cluster to be correlated.
+        Tests of equal accuracy that allow for correlation within clusters.
     auroc : Auroc or None
-        Areas under the ROC curve; None where only right and wrong are known, or there is one class.
+        Areas under the ROC curve; None if only right and wrong are known, or there is one class.
     two_way : ClusteredDifferenceResult or None
-        The accuracy difference with two kinds of clusters. Not the recommended test, which knows every random factor at once.
+        The accuracy difference with two kinds of clusters. It is not the recommended test, which allows for every random factor.
     equivalence : EquivalenceResult or None
-        Test that the accuracy difference lies within a margin, where one was given: the `margin` of the recommended test.
+        Test that the accuracy difference is within a margin, if one was given: the `margin` of the recommended test.
     procedure, procedure_auroc : ProcedureResult or None
-        The differences of accuracy and of AUROC with patients crossed with training seeds, where there are several. Not the recommended
-        tests, which know shared references and trainings of each arm's own.
+        The differences of accuracy and of AUROC with patients crossed with training seeds, if there are several. Not the recommended
+        tests, which allow for shared references and for each arm's own trainings.
     bootstrap : dict of str to BootstrapDifference
         Paired bootstrap over clusters of each measure that has a value.
     permutation : SignFlipResult or None
         Sign-flip test of the accuracy difference over clusters.
     recommended : dict of str to Recommendation
-        The one test to report, for ``accuracy`` and ``auroc``; a measure that no test fits is left out, with its reason.
+        The one test to report, for ``accuracy`` and ``auroc``; a measure without a suitable test is left out, with its reason.
     reasons : dict of str to str
         Why a block is None, by the name of the block.
     warnings : tuple of str
-        What a reader must know, such as clusters that a test ignores.
+        Warnings for the reader, for example clusters that a test ignores.
     confidence_level : float
         Share of repetitions in which each interval covers the true value.
     specificity : float, default 0.9
@@ -165,7 +165,7 @@ class Comparison(Result):
     items: int
     clusters: int
     arms: tuple[str, str]
-    accuracy: Accuracy | None  # None where nothing says which scores are positive
+    accuracy: Accuracy | None  # None if it is unknown which scores are positive
     clustered_accuracy: ClusteredAccuracy | None
     auroc: Auroc | None
     two_way: ClusteredDifferenceResult | None
@@ -182,7 +182,7 @@ class Comparison(Result):
     diagnostic: Diagnostic | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Lay the comparison out as ``see-in-pairs compare --json`` does.
+        """Return the content of ``see-in-pairs compare --json``.
 
         Returns
         -------
@@ -197,7 +197,7 @@ class Comparison(Result):
         return content
 
     def to_frame(self) -> pd.DataFrame:
-        """Lay the tests out as a table.
+        """Tabulate the tests.
 
         Returns
         -------
@@ -281,7 +281,7 @@ def _auroc_rows(comparison: Comparison) -> list[dict[str, Any]]:
 def _bootstrap_rows(comparison: Comparison) -> list[dict[str, Any]]:
     paired, rows = comparison.accuracy and comparison.accuracy.paired, []
     for name, one in comparison.bootstrap.items():
-        # the multinomial short cut knows the difference only
+        # the multinomial short cut gives the difference only
         arms = (paired.a, paired.b) if name == "accuracy" and paired else (one.a, one.b)
         rows.append(_row(name, f"bootstrap, {one.method}", (*arms, one.difference), one.interval, math.nan))
     return rows
@@ -320,7 +320,7 @@ def _main_lines(comparison: Comparison) -> list[tuple[str, ...]]:
     lines = []
     for name, values in arms.items():
         one = comparison.recommended.get(name)
-        gap = values[0][0] - values[1][0] if one is None else one.difference  # of all trainings, where the arms have their own
+        gap = values[0][0] - values[1][0] if one is None else one.difference  # of all trainings, if the arms have their own
         between, p, test = ("", "-", "none: see below") if one is None else (format_interval(one.interval, "+"), format_p(one.p), one.test)
         shown = (f"{value:.3f} {format_interval(interval)}" for value, interval in values)
         lines.append((NAMES[name], *shown, f"{gap:+.3f} {between}", p, test))
@@ -339,7 +339,7 @@ def _bootstrap_lines(comparison: Comparison) -> list[tuple[str, ...]]:
 
 
 def _in_words(comparison: Comparison) -> str:
-    """The result as a paper would state it; what the data do not show is not called equality."""
+    """The result as a paper would state it; a difference that is not shown is not called equality."""
     lines = []
     for name, one in comparison.recommended.items():
         unit, scale, digits = ("percentage points", 100.0, 1) if name == "accuracy" else ("", 1.0, 3)

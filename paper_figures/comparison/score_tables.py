@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 KEYS = ["item_id", "seed", "train_seed", "wording"]
 UNKNOWN = -1
-"""In place of a seed that is null: that of a training where there was none."""
+"""Used instead of a null seed, where there was no training."""
 TRAININGS = ("train_seed", "reader")
-"""Columns that tell trainings apart, the first that a table has: readers of one modality are to it what trainings are to a procedure."""
+"""Columns that tell trainings apart; the first that a table has is used. Readers vary a modality as trainings vary a procedure."""
 ZERO_OR_ONE = {"1": 1.0, "0": 0.0, "true": 1.0, "false": 0.0}
 
 
@@ -32,29 +32,29 @@ class ArmScores:
     # a row per item (and seed, training seed, wording): ``item_id, seed, train_seed, wording``; ``label`` and ``score``, or ``correct``,
     # or the ``value`` of a metric; and whatever else the file has
     table: pd.DataFrame
-    positive: tuple[str, ...]  # the labels to detect; () where labels are 0 and 1
+    positive: tuple[str, ...]  # the labels to detect; () if labels are 0 and 1
     trainings: str = "train_seed"  # the file's own column that tells trainings apart
-    metric: str = ""  # that of ``value``; '' where there are scores, or right and wrong
+    metric: str = ""  # that of ``value``; '' if there are scores, or right and wrong
 
     @property
     def has_scores(self) -> bool:
-        """Whether there are scores of a class, not a metric or right and wrong only."""
+        """Whether there are scores of a class (not a metric, not only right and wrong)."""
         return "score" in self.table.columns
 
 
 def input_file(path: Path, tasks: Sequence[str] = ()) -> Path:
-    """Find what a folder holds: a harness's one log of samples (of the task named), where there are no records."""
+    """Find the content of a folder: if it has no records, a harness's only log of samples (of the named task)."""
     logs = task_logs(path, tasks)
     if len(logs) > 1:
-        raise InputError(f"{path}: holds {len(logs)} logs of samples ({first_few(list(logs))}); name one of them, or its task with --task")
+        raise InputError(f"{path}: has {len(logs)} logs of samples ({first_few(list(logs))}); name one of them, or its task with --task")
     return next(iter(logs.values()), path)
 
 
 def task_logs(path: Path, tasks: Sequence[str] = ()) -> dict[str, Path]:
-    """Logs of samples below a folder by task; none of a file, or of a folder with records."""
+    """Logs of samples below a folder by task; none for a file, or for a folder with records."""
     if not path.is_dir() or (path / "records.parquet").exists():
         if tasks:
-            raise InputError(f"--task {tasks[0]}: {path} is no folder of logs; leave it out")
+            raise InputError(f"--task {tasks[0]}: {path} is not a folder of logs; leave it out")
         return {}
     from paper_figures.comparison.formats.folders import logs_in
 
@@ -72,7 +72,7 @@ def read_arm(
     """Read one arm from records, a table or a log, and check that no item occurs twice and no score or label is missing.
 
     `metrics` name the metric to take from a log, or the column of a table; of several the first that the file has. Records have none.
-    What is given in memory is `called` so in error lines.
+    `called` is the name in error lines of a table given in memory.
     """
     path = input_file(Path(given)) if isinstance(given, (Path, str)) else Path(called)
     if not isinstance(given, (Path, str)):
@@ -84,8 +84,8 @@ def read_arm(
 
         try:
             scores = _from_file(read_item_file(path, metrics), path, arm, runs)
-        except UnicodeEncodeError:  # of a lone surrogate in JSON
-            raise InputError(f"{path}: holds text that is not Unicode (a lone surrogate); write it again as UTF-8") from None
+        except UnicodeEncodeError:  # a lone surrogate in JSON
+            raise InputError(f"{path}: contains text that is not Unicode (a lone surrogate); write it again as UTF-8") from None
     if positive:
         scores = _named_positive(scores, positive)
     _check(scores)
@@ -101,12 +101,12 @@ def _is_records(path: Path) -> bool:
     try:
         return not {"item_id", "score", "correct", "value"} & set(pq.read_schema(path).names) or "p_positive" in pq.read_schema(path).names
     except (pa.ArrowException, OSError):
-        return True  # reading the records says what is wrong
+        return True  # reading the records tells what is wrong
 
 
 def _named_positive(scores: ArmScores, positive: Sequence[str]) -> ArmScores:
     if not scores.has_scores:
-        raise InputError(f"{scores.source}: holds right and wrong only, no labels; leave out --positive")
+        raise InputError(f"{scores.source}: contains right and wrong only, no labels; leave out --positive")
     known = sorted(set(scores.table["label"].dropna().astype(str)))
     unknown = [name for name in positive if name not in known]
     if unknown:
@@ -145,11 +145,11 @@ def _from_records(records: Records, path: Path, arm: str | None, runs: Sequence[
 
 
 def _check_single(table: pd.DataFrame, column: str, path: Path) -> None:
-    """Refuse a table of several arms, or runs, of which one must be chosen."""
+    """Refuse a table of several arms or runs, if none was chosen."""
     option = {"arm": "--arm-a and --arm-b", "run_id": "--run-a and --run-b"}[column]
     values = sorted(_texts(table[column]).unique())
     if len(values) > 1:
-        raise InputError(f"{path}: holds several values of {column} ({first_few(values, 6)}); choose with {option}")
+        raise InputError(f"{path}: contains several values of {column} ({first_few(values, 6)}); choose with {option}")
 
 
 def _pick(table: pd.DataFrame, column: str, values: list[str], path: Path) -> pd.DataFrame:
@@ -161,14 +161,14 @@ def _pick(table: pd.DataFrame, column: str, values: list[str], path: Path) -> pd
 
 
 def _texts(values: pd.Series) -> pd.Series:
-    """The values as text, '' where missing; `astype` alone leaves what is missing a number."""
+    """The values as text, '' if missing; with `astype` alone a missing value stays a number."""
     return values.astype(object).where(values.notna(), "").astype(str)
 
 
 def with_items(scores: ArmScores, path: Path) -> ArmScores:
-    """Add the columns of a table of items, such as the patient of each, which logs of other harnesses seldom hold.
+    """Add the columns of a table of items, for example their patients, which logs of other harnesses rarely have.
 
-    Where both have a column, that of the arm stays.
+    If both have a column, that of the arm is kept.
     """
     from paper_figures.comparison.formats.tables import read_item_table
 
@@ -180,7 +180,7 @@ def with_items(scores: ArmScores, path: Path) -> ArmScores:
         raise InputError(f"{path}: names items twice ({first_few(items.loc[items['item_id'].duplicated(), 'item_id'].tolist())})")
     lacking = sorted(set(scores.table["item_id"]) - set(items["item_id"]))
     if lacking:
-        raise InputError(f"{path}: lacks {len(lacking)} items of {scores.source} ({first_few(lacking)})")
+        raise InputError(f"{path}: {len(lacking)} items of {scores.source} are missing ({first_few(lacking)})")
     new = [column for column in items.columns if column == "item_id" or column not in scores.table.columns]
     return replace(scores, table=scores.table.merge(items[new], on="item_id", how="left"))
 
@@ -190,7 +190,7 @@ def _from_file(file: ItemFile, path: Path, arm: str | None, runs: Sequence[str])
     columns = set(table.columns)
     if "item_id" not in columns or not (columns >= {"label", "score"} or columns & {"correct", "value"}):
         found = first_few(list(table.columns), 6)
-        hint = "; call the column that names each item item_id" if {"image", "id", "filename", "path"} & columns else ""
+        hint = "; name the column of item names item_id" if {"image", "id", "filename", "path"} & columns else ""
         needs = "needs the columns item_id and label, score, or correct, or a metric named with --metric"
         raise InputError(f"{path}: {needs}; it has {found}{hint}")
     if table.empty:
@@ -209,7 +209,7 @@ def _from_file(file: ItemFile, path: Path, arm: str | None, runs: Sequence[str])
     kept = ("value",) if file.metric else ("label", "score") if columns >= {"label", "score"} else ("correct",)
     table = table.drop(columns=[name for name in ("label", "score", "correct", "value") if name not in kept], errors="ignore")
     trainings = "train_seed"
-    if not file.is_log:  # where such columns are of its documents
+    if not file.is_log:  # whose columns of this name belong to its documents
         trainings = next((column for column in TRAININGS if column in table.columns), trainings)
     told = _seeds(table, "" if file.is_log else trainings)
     table = table.assign(item_id=table["item_id"].astype(str), **told).reset_index(drop=True)
@@ -218,7 +218,7 @@ def _from_file(file: ItemFile, path: Path, arm: str | None, runs: Sequence[str])
 
 
 def _seeds(table: pd.DataFrame, trainings: str) -> dict[str, pd.Series | int | str]:
-    """Seeds and wordings of the rows; a reader is to a table what a training seed is. A seed counts where items stand several times."""
+    """Seeds and wordings of the rows; a reader counts as a training seed. A seed counts if items occur several times."""
     found: dict[str, pd.Series | int | str] = {"seed": 0, "train_seed": 0, "wording": ""}
     if not trainings:
         return found
@@ -233,7 +233,7 @@ def _seeds(table: pd.DataFrame, trainings: str) -> dict[str, pd.Series | int | s
 
 
 def _over_epochs(scores: ArmScores) -> ArmScores:
-    """Average right and wrong, or a metric, over the epochs of an item: draws from one model that say nothing of other items.
+    """Average right and wrong, or a metric, over the epochs of an item: draws from one model, which tell nothing about other items.
 
     Scores of a class are not averaged, since a mean of scores ranks better than each of them.
     """
@@ -241,7 +241,7 @@ def _over_epochs(scores: ArmScores) -> ArmScores:
     if "epoch" not in table.columns or not table.duplicated(KEYS).any():
         return scores
     if scores.has_scores:
-        raise InputError(f"{scores.source}: items have several epochs, whose scores have no mean that ranks as each does; keep one of them")
+        raise InputError(f"{scores.source}: items have several epochs, and a mean of scores ranks better than each of them; keep one epoch")
     if table.duplicated([*KEYS, "epoch"]).any():
         return scores  # which `_check` refuses
     epochs = table.groupby(KEYS)["item_id"].transform("size")
@@ -256,7 +256,7 @@ def _over_epochs(scores: ArmScores) -> ArmScores:
 
 
 def _seed_values(values: pd.Series) -> pd.Series:
-    """Seeds as numbers, as records have them, where all are; names of readers otherwise; -1 where missing."""
+    """Seeds as numbers (as in records) if all are numbers; else names of readers; -1 if missing."""
     import pandas as pd
 
     words = _texts(values).replace("", "-1")
@@ -283,7 +283,7 @@ def _check(scores: ArmScores) -> None:
 
 
 def as_numbers(values: pd.Series, scores: ArmScores) -> pd.Series:
-    """Scores, or a metric (where true is 1), as numbers; cells that are none are shown."""
+    """Scores, or a metric (true is 1), as numbers; cells that are not numbers are shown."""
     import pandas as pd
 
     words = values.map(lambda value: ZERO_OR_ONE.get(str(value).strip().lower(), value)) if scores.metric else values
@@ -306,7 +306,7 @@ def _cell(value: object) -> str:
 
 
 def as_positive(labels: pd.Series, positive: Sequence[str], source: str) -> pd.Series:
-    """Which labels are positive: those named, or those that are 1 or true."""
+    """Which labels are positive: the named ones, or those that are 1 or true."""
     if positive:
         return labels.astype(str).isin(list(positive))
     numbers = _zero_or_one(labels)
@@ -322,7 +322,7 @@ def as_right(correct: pd.Series, source: str) -> pd.Series:
     if numbers.isna().any():
         cells = first_few([_cell(value) for value in sorted(set(correct[numbers.isna()].astype(str)))], 6)
         advice = "write 1 or true for right, 0 or false for wrong; a metric with other values is named with --metric"
-        raise InputError(f"{source}: the column correct holds {cells}; {advice}")
+        raise InputError(f"{source}: the column correct contains {cells}; {advice}")
     return numbers == 1
 
 

@@ -1,4 +1,4 @@
-"""How large clusters are; and right and wrong of two arms in clusters, whole blocks of replicates at once."""
+"""Sizes of clusters, and right and wrong of two arms in clusters, in whole blocks of replicates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scores of two arms in clusters, and DeLong's tests on a whole block of replicates; then clusters that hold items of both classes."""
+"""Scores of two arms in clusters, and DeLong's tests on a whole block of replicates; then clusters with items of both classes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from see_in_pairs.roc import placements
 from theory.sweeps import estimand, generator, method
 
 AUROC = 0.80
-"""The area of arm B, and of A where there is no effect."""
+"""The area of arm B, and of A without an effect."""
 
 SEPARATION = 2 * float(special.ndtri(AUROC))
 LARGEST = 1.5
@@ -33,7 +33,7 @@ class ScoreBlock:
     """
 
     scores: Floats  # of arms A and B
-    labels: Bools  # whether each item is positive: all items of a cluster or none
+    labels: Bools  # whether each item is positive; a cluster has one class
     starts: Ints  # the first item of each cluster
 
     @cached_property
@@ -49,7 +49,7 @@ class ScoreBlock:
 
     @cached_property
     def parts(self) -> Floats:
-        """What each item contributes to the difference beyond its mean, shape (R, N)."""
+        """Contribution of each item to the difference, beyond its mean, shape (R, N)."""
         share = np.where(self.labels, 1 / self.labels.sum(), 1 / (~self.labels).sum())
         parts: Floats = (self.placed[1] - self.difference[:, None]) * share
         return parts

@@ -1,4 +1,4 @@
-"""``python -m paper_figures.error_rates --out WORK``: run the error-rate studies, or what is missing of them, and write their tables."""
+"""``python -m paper_figures.error_rates --out WORK``: run the error-rate studies, or their missing parts, and write their tables."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MANIFEST_KEYS = ("package", "version", "git_commit", "libraries", "hardware", "started", "finished", "counts", "seed")
-"""What of a study's manifest stands beside the tables: nothing that is about one machine's folders."""
+"""The part of a study's manifest that is kept with the tables: without the folders of the machine."""
 
 
 def error_rates(
@@ -51,7 +51,7 @@ def error_rates(
 
 
 def _kept(folder: Path) -> tuple[dict[str, pd.DataFrame], dict[str, Any]]:
-    """Tables of all studies that a folder holds, in their order, and what is known of how each was made."""
+    """Tables of all studies in a folder, in their order, and how each was made."""
     import pandas as pd
 
     from paper_figures.error_rates.tables import FRACTIONS, NAMES
@@ -67,13 +67,13 @@ def _run(name: str, out: Path, workers: int, replicates: int | None, quiet: bool
     from paper_figures.error_rates.tables import STUDIES
     from theory.sweeps import Study, run
 
-    # a fraction of a large grid, which Python says shorter than YAML
+    # a fraction of a large grid, which is shorter in Python than in YAML
     made = factors.study(name.removeprefix("factors_")) if name.startswith("factors_") else Study.load(STUDIES / f"{name}.yaml")
     return run(made, out / name, workers=workers, quiet=quiet, replicates=replicates)
 
 
 def _write_fractions(found: dict[str, pd.DataFrame], folder: Path) -> None:
-    """Write the tables that were made now; where all are there, and a README with marks for them, the tables in it too."""
+    """Write the new tables; if all exist, and a README with marks for them, also the tables in the README."""
     from paper_figures.error_rates import factors
     from paper_figures.error_rates.tables import with_tables
     from see_in_pairs.files import write_text
@@ -86,7 +86,7 @@ def _write_fractions(found: dict[str, pd.DataFrame], folder: Path) -> None:
 
 
 def _write(found: dict[str, pd.DataFrame], folder: Path, ran: Sequence[str]) -> None:
-    """Write the tables that were made now, the page of all, and the figures of those that were made now."""
+    """Write the new tables, the page of all tables, and the figures of the new ones."""
     from paper_figures.error_rates import figure
     from paper_figures.error_rates.tables import page
     from paper_figures.plotting import style

@@ -77,7 +77,7 @@ def gee(data: Counts) -> Columns:
 
 @method("sign-flip, all patterns", vectorised=True)
 def sign_flip(data: Counts) -> Columns:
-    r"""Run the sign-flip test over all patterns of signs, however many there are.
+    r"""Run the sign-flip test over all patterns of signs, for any number of patterns.
 
     Notes
     -----

@@ -1,4 +1,4 @@
-"""What critical values cost: rules for an estimate whose variance has a part of few degrees of freedom, in an idealised normal model.
+"""The cost of critical values: rules for an estimate whose variance has a part of few degrees of freedom, in an idealised normal model.
 
 ``python -m paper_figures.error_rates.critical_values DIR`` writes ``critical_values.csv``. Nothing is drawn: probabilities are integrals.
 
@@ -69,14 +69,14 @@ def squared_bounds(rule: str, squares: Floats, patients: float) -> Floats:
 
 
 def rejection(rule: str, spreads: tuple[float, ...], ratio: float, shift: float = 0.0) -> float:
-    """Probability that a rule rejects where the estimate has an expectation of `shift` standard errors."""
+    """Probability that a rule rejects if the estimate has an expectation of `shift` standard errors."""
     error = math.sqrt(sum(spreads) / len(spreads) + ratio)
     bound = np.sqrt(squared_bounds(rule, mean_squares(spreads), ratio)) / error
     return float((special.ndtr(shift - bound) + special.ndtr(-shift - bound)).mean())
 
 
 def settings(groups: int) -> list[tuple[float, ...]]:
-    """Spreads of the arms: alike, and for arms of their own also one arm that varies beside one that does not."""
+    """Spreads of the arms: equal, and for arms with their own trainings also one arm that varies and one that does not."""
     alike = [(spread,) * groups for spread in SPREADS]
     return alike if groups == 1 else alike + [(1.0, spread) for spread in SPREADS[1:]]
 
@@ -148,5 +148,5 @@ def write(folder: Path) -> pd.DataFrame:
 
 if __name__ == "__main__":
     if len(sys.argv) != 2:
-        sys.exit("error: give the folder for critical_values.csv, such as docs/results/factors")
+        sys.exit("error: give the folder for critical_values.csv, for example docs/results/factors")
     sys.stdout.write(summary(write(Path(sys.argv[1]))))

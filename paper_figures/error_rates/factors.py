@@ -1,4 +1,4 @@
-"""Seeds, patients, references and unequal classes at once: size, power and coverage of the one estimator that `compare` recommends."""
+"""Seeds, patients, references and unequal classes together: size, power and coverage of the one estimator that `compare` recommends."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MEAN, HARD, OWN, NOISE = 0.6, 0.55, 0.45, 0.63
 """Mean evidence for the true class, and standard deviations of a patient's difficulty, of a patient's effect in one arm, and of noise."""
 
 REPLICATES, OFF_THE_NULL, FRESH = 2000, 4000, 8000
-"""Studies of each design; of each with a difference, whose coverage is counted; of a design that is looked at again, which decide."""
+"""Number of studies: of each design; of each design with a difference, for coverage; of each design that is repeated, which decide."""
 
 PIECE = "paper_figures.error_rates.factors"
 
@@ -212,11 +212,11 @@ def cells(measure: str) -> Iterator[dict[str, Any]]:
 
 
 NAMES = ("accuracy", "auroc", "off_null_accuracy", "off_null_auroc", "again_accuracy", "again_auroc")
-"""Studies of this module: every design; those with a difference, beside published intervals; those that are looked at again."""
+"""Studies of this module: every design; those with a difference, beside published intervals; those that are repeated."""
 
 
 def looked_at_again(cell: Mapping[Any, Any]) -> bool:
-    """Designs whose size was at the bound in one run or another: trainings that both arms share and that vary a lot."""
+    """Designs whose size was at the bound in some run: trainings that both arms share and that vary a lot."""
     return bool(cell["seeds"] in (5, 10) and cell["shared"] and cell["training_sd"] == 0.6)
 
 
@@ -250,7 +250,7 @@ def study(name: str) -> Study:
 
 
 def admitted(cell: Mapping[Any, Any]) -> bool:
-    """Whether `compare` gives a verdict in a design: its rule, which knows nothing of the effects."""
+    """Whether `compare` gives a verdict in a design, by its rule, which does not know the effects."""
     seeds = cell["seeds"] == 1 or cell["seeds"] >= (FEWEST_CROSSED if cell["shared"] else FEWEST_TRAININGS)
     references = not cell["references"] or 1 / (shares(cell["references"], cell["use"]) ** 2).sum() >= FEWEST_REFERENCES
     rarer = cell["of"] == "accuracy" or round(cell["prevalence"] * cell["patients"]) >= FEWEST_FOR_T
@@ -258,7 +258,7 @@ def admitted(cell: Mapping[Any, Any]) -> bool:
 
 
 def tidy(table: pd.DataFrame) -> pd.DataFrame:
-    """Leave out published intervals of designs that they are not for: shared references, or one training."""
+    """Leave out published intervals in designs that they do not cover: shared references, or one training."""
     fine = (table["method"] == "all factors") | ((table["references"] == 0) & (table["seeds"] > 1))
     return table[fine].reset_index(drop=True)
 
@@ -359,7 +359,7 @@ def _again_table(found: Mapping[str, pd.DataFrame]) -> str:
 
 
 def _coverage_table(found: Mapping[str, pd.DataFrame]) -> str:
-    """Coverage and mean width where there is a difference, and the narrowest published interval that covers as often as it should."""
+    """Coverage and mean width if there is a difference, and the narrowest published interval with the nominal coverage."""
     factors = ["seeds", "references", "training_sd", "shared"]
     rows = []
     for measure, shown in SHOWN.items():

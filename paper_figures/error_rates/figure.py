@@ -1,4 +1,4 @@
-"""Figures of the error-rate studies: type-I error over the number of clusters, and what shared references and single trainings cost."""
+"""Figures of the error-rate studies: type-I error over the number of clusters, and the cost of shared references and single trainings."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _share_axis(axes: Axes, ticks: list[float]) -> None:
 
 
 def dependence(references: pd.DataFrame, training: pd.DataFrame) -> Figure:
-    """Draw what is lost when shared references, or the randomness of training, are ignored."""
+    """Draw the loss when shared references, or the randomness of training, are ignored."""
     import matplotlib.pyplot as plt
 
     figure, (left, right) = plt.subplots(1, 2, figsize=(13.0, 6.8))

@@ -51,7 +51,7 @@ def _tail(data: Counts) -> Floats:
 
 @method("McNemar asymptotic", vectorised=True)
 def asymptotic(data: Counts) -> Columns:
-    """Run McNemar's asymptotic test, which is also whether Tango's interval leaves 0 out."""
+    """Run McNemar's asymptotic test, which is equivalent to whether Tango's interval excludes 0."""
     with np.errstate(invalid="ignore"):
         return chi_squared((data.n10 - data.n01) ** 2 / (data.n10 + data.n01))
 

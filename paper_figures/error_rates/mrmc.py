@@ -1,4 +1,4 @@
-"""The published multireader analyses beside our own, with trainings for readers: accuracy, and areas under the ROC curve."""
+"""The published multireader analyses beside our own, with trainings as readers: accuracy, and areas under the ROC curve."""
 
 from __future__ import annotations
 

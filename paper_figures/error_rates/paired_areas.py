@@ -1,4 +1,4 @@
-"""Few independent items, or areas near 1: the tests of a paired AUROC difference that were tried, on a whole block of replicates."""
+"""Few independent items, or areas near 1: the candidate tests of a paired AUROC difference, on a whole block of replicates."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class IndependentScores:
 
     scores: Floats  # of arms A and B
     labels: Bools
-    signs: Floats  # 1 where a pattern leaves an item as it is, -1 where it swaps the arms
+    signs: Floats  # 1 if a pattern keeps an item, -1 if it swaps the arms
 
     @cached_property
     def placed(self) -> Floats:
@@ -71,13 +71,13 @@ class IndependentScores:
 
     @cached_property
     def kernels(self) -> tuple[Floats, Floats]:
-        """What swaps of a positive, and of a negative item change, shapes (R, m, n'); their sum is the kernel of A minus that of B."""
+        """Changes by swaps of a positive, and of a negative item, shapes (R, m, n'); their sum is the kernel of A minus that of B."""
         ties = (self.scores[..., None] == self.scores[..., None, :]).sum(axis=-1).astype(np.float64)
         return swap_kernels(self.ranks, self.labels, ties)
 
     @cached_property
     def swapped(self) -> Floats:
-        """What the sign of each item adds to the difference of areas in a pattern, shape (R, n); sums to the difference."""
+        """Contribution of each item's sign to the difference of areas in a pattern, shape (R, n); sums to the difference."""
         both = np.concatenate(self.ranks, axis=-1)
         placed = placements(both, np.concatenate([self.labels, self.labels]))
         items = len(self.labels)
@@ -208,6 +208,6 @@ def swaps_studentised(data: IndependentScores) -> Columns:
 
 
 def _share(observed: Floats, drawn: Floats) -> Floats:
-    """P-values: the share of the patterns that are as extreme, the observed one among them. Shapes: (R,), (R, B)."""
+    """P-values: the share of patterns at least as extreme, including the observed one. Shapes: (R,), (R, B)."""
     found: Floats = (1 + (drawn >= observed[:, None] * (1 - 1e-9) - 1e-9).sum(axis=1)) / (1 + drawn.shape[1])
     return found

@@ -1,4 +1,4 @@
-"""Items that share patients and references: what the tests by patient miss, and whether the two-way tests find it."""
+"""Items that share patients and references: what the tests by patient miss, and whether the two-way tests account for it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Shared(ScoreBlock):
     """
 
     references: Codes
-    pool: int  # how many references there are
+    pool: int  # number of references
 
     @cached_property
     def right(self) -> Floats:
@@ -52,7 +52,7 @@ class Shared(ScoreBlock):
 def _by_group(parts: Floats, groups: Codes, most: int) -> Floats:
     """Sum the squared sums of groups, times G / (G - 1) for the G groups that occur, per replicate."""
     replicates = len(parts)
-    # the groups of each replicate get numbers of their own, so that one bincount serves the whole block
+    # groups are numbered separately in each replicate, so that one bincount serves the whole block
     codes = (groups + most * np.arange(replicates)[:, None]).ravel()
     sums = np.bincount(codes, parts.ravel(), minlength=most * replicates).reshape(replicates, most)
     there = (np.bincount(codes, minlength=most * replicates) > 0).reshape(replicates, most).sum(axis=1)

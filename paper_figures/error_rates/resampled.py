@@ -129,7 +129,7 @@ def item_bootstrap(data: SeededCounts) -> Columns:
 
 @method("sign-flip", vectorised=True)
 def sign_flip(data: SeededCounts) -> Columns:
-    """Run the package's sign-flip test with `RESAMPLES` patterns where there are too many for all.
+    """Run the package's sign-flip test with `RESAMPLES` patterns if there are too many for all.
 
     Where the interval has no end, the bound of [-1, 1] takes its place.
     """

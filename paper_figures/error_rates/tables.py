@@ -1,4 +1,4 @@
-"""What the error-rate studies found, as tables: one tidy CSV per study, and pages of type-I error and power to read."""
+"""Results of the error-rate studies as tables: one tidy CSV per study, and pages of type-I error and power."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ NAMES = (
     "mrmc_auroc",
 )
 FRACTIONS = tuple(f"factors_{name}" for name in FACTORS)
-"""Studies of many cells (`paper_figures.error_rates.factors`), which run only when they are named."""
+"""Studies of many cells (`paper_figures.error_rates.factors`), which run only if they are named."""
 
 MEASURES = ("type_1_error", "power", "coverage")
 LEVEL = 0.05
@@ -69,7 +69,7 @@ def measure(results: Results, more: Sequence[str] = ()) -> pd.DataFrame:
 
 
 def largest_size(table: pd.DataFrame, method: str) -> tuple[float, float]:
-    """Largest type-I error of a method over the cells, and the bound that chance allows one cell: .05 + 3 MCSE."""
+    """Largest type-I error of a method over the cells, and the bound for one cell by chance: .05 + 3 MCSE."""
     rows = table[(table["measure"] == "type_1_error") & (table["method"] == method)]
     return float(rows["value"].max()), LEVEL + 3 * math.sqrt(LEVEL * (1 - LEVEL) / float(rows["replicates"].min()))
 

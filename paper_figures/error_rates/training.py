@@ -1,4 +1,4 @@
-"""Training is random too: what is lost when one trained model stands for the procedure."""
+"""Training is random too: the loss when one trained model represents the procedure."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""One figure per file. Each collects its data from an output folder, says in its caption what it shows, and draws.
+"""One figure per file. Each collects its data from an output folder, writes its caption, and draws.
 
-`figure_data` says what a figure's module must have (`FigureModule`); a new figure is such a module and its name in `FIGURES`.
+`figure_data` defines a figure's module (`FigureModule`); a new figure is such a module and its name in `FIGURES`.
 """
 
 from __future__ import annotations
@@ -40,21 +40,21 @@ def draw_figure(name: str, results: RunResults, seed: int = 0) -> Path:
     Parameters
     ----------
     name : str
-        Which figure to draw: one of `FIGURES`.
+        Name of the figure to draw, one of `FIGURES`.
     results : RunResults
-        The output folder of ``reproduce``; figures of the theory need nothing that is in it.
+        The output folder of ``reproduce``; figures of the theory need no file in it.
     seed : int, default 0
         Seed of the bootstrap and of simulated points, at least 0.
 
     Returns
     -------
     Path
-        The PNG; PDF and CSV lie beside it.
+        The PNG; PDF and CSV are beside it.
 
     Raises
     ------
     InputError
-        When what the figure needs is not in the folder.
+        When files that the figure needs are missing in the folder.
     """
     from paper_figures.plotting import style
     from paper_figures.plotting.provenance import save_figure

@@ -1,4 +1,4 @@
-"""AUROC of every run with its interval, the gain over the single image beside it, and what an ideal observer would reach."""
+"""AUROC of every run with its interval, the gain over the single image beside it, and the values of an ideal observer."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def subtitle(data: pd.DataFrame) -> str:
 
 
 def _scope(data: pd.DataFrame) -> str:
-    """What the intervals hold for."""
+    """Which patients and trainings the intervals are for."""
     trained = data.loc[data["trainings"] > 0, "trainings"]
     if trained.empty or trained.min() < FEWEST_TRAININGS:
         return "an arm has one model or two, so that they hold for new patients of these models, not for new trainings"
@@ -61,7 +61,7 @@ def run_row(results: RunResults, run: Run) -> dict[str, Any]:
 
     Returns ``run_id, arm, group, label, auroc, low, high, items, positives, patients, trainings, failed, n_train, ideal, ideal_gain, flag,
     gain, gain_low, gain_high, gain_p, against``. The gain is over the run ``against``; empty for the single arms themselves, or where
-    there is none. ``flag`` is said where an area lies above the ideal observer's by more than its interval.
+    there is none. ``flag`` marks an area above the ideal observer's by more than its interval.
     """
     scores, limits = results.scores(run), run_detectability(results, run)
     found = auroc_of(scores)
@@ -99,9 +99,9 @@ def _ideal_gain(limits: IdealDetectability, run: Run) -> float:
     if run.series:
         return limits.gain
     if run.arm == "reference_only":
-        return 0.5 - limits.auc("single")  # a healthy reference alone tells nothing of the query's class
+        return 0.5 - limits.auc("single")  # a healthy reference alone tells nothing about the query's class
     if run.strategy == "embedding":
-        return float("nan")  # an embedding retrieves a relative now and then; the cohort does not know how alike those pairs are
+        return float("nan")  # an embedding sometimes retrieves a relative; the similarity of those pairs is not known
     return float(scaled_gain(np.array([limits.single]), run.evaluated_rho or 0.0)[0])
 
 
@@ -145,7 +145,7 @@ def _heights(rows: pd.DataFrame) -> list[float]:
 
 
 def draw_interval(axes: Axes, height: float, row: dict[str, Any], columns: tuple[str, str, str], ideal: float) -> None:
-    """Draw an estimate of an arm with its interval, and that of an ideal observer where there is one."""
+    """Draw an estimate of an arm with its interval, and that of an ideal observer, if any."""
     value, low, high = (row[name] for name in columns)
     # Of two runs of the arm 'pair' the words of the label say which strategy chose the reference.
     look = row.get("look") or {known.label: known for known in LOOKS.values()}.get(row["label"], LOOKS.get(row["arm"], LOOKS["single"]))

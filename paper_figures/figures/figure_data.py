@@ -1,4 +1,4 @@
-"""What a figure's module must have, and what it hands over."""
+"""The interface of a figure's module, and the data that it returns."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FigureData:
-    """The data behind a figure, and what to say about it.
+    """The data of a figure, with its caption.
 
     Parameters
     ----------
     data : pandas.DataFrame
         Every number that the figure shows: this becomes the CSV beside it.
     caption : str
-        What is seen, on how much data, with what uncertainty.
+        What is shown, on how much data, with what uncertainty.
     sources : tuple of Path
-        The files it was made from; when one of them changes, the figure is stale.
+        The input files; when one of them changes, the figure is stale.
     subtitle : str
-        On how much data, in a line: what a reader of a slide needs, who sees no caption.
+        The amount of data, in one line, for a reader of a slide without the caption.
     """
 
     data: pd.DataFrame
@@ -38,8 +38,8 @@ class FigureData:
 class FigureModule(Protocol):
     """A module of this package that draws one figure.
 
-    ``TITLE`` is written over the figure; ``CLAIM`` names the claims it bears on (as in ``'C2, C3'``), for provenance and caption.
-    ``collect`` does all reading and computing, its ``seed`` decides every random number; ``draw`` shows what was collected and computes
+    ``TITLE`` is written over the figure; ``CLAIM`` names its claims (as in ``'C2, C3'``), for provenance and caption.
+    ``collect`` does all reading and computing, its ``seed`` decides every random number; ``draw`` shows the collected data and computes
     nothing. matplotlib and pandas are imported inside functions, so that commands start fast.
     """
 

@@ -1,4 +1,4 @@
-"""What a query and its references look like: a healthy and a diseased query, a relative, a stranger, and the differences."""
+"""Example images of queries and references: a healthy and a diseased query, a relative, a stranger, and the differences."""
 
 from __future__ import annotations
 

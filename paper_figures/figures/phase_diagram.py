@@ -28,7 +28,7 @@ RHOS = np.linspace(0.0, 0.9, 46)
 REFERENCES = np.array([1, 2, 3, 4, 6, 8, 12, 16, 24, 32])
 CASES = np.unique(np.geomspace(10, 10_000, 46).round().astype(int))
 LEVELS = (-0.06, -0.03, -0.01, 0.0, 0.01, 0.03, 0.06, 0.1, 0.15, 0.25)
-"""Error saved, where the colour changes."""
+"""Values of the error saved at which the colour changes."""
 
 HARM, HELP = ("#e08a63", "#f2bda2", "#fbe6db"), ("#eaf2f8", "#cfe2f0", "#a6cbe3", "#70acd2", "#3d89bf", "#14609c")
 

@@ -1,4 +1,4 @@
-"""Equal pixel correlation, unequal gain: it matters what query and reference share, not how alike their pixels are."""
+"""Equal pixel correlation, unequal gain: the shared components of query and reference matter, not the similarity of their pixels."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ GRID = np.linspace(0, 0.97, 98)
 def collect(results: RunResults, seed: int) -> FigureData:
     """Pair the gain of every model finetuned on pairs with the pixel correlation of its query and reference.
 
-    The data has rows of ``kind`` curve (T1, were pixels all that counts) or point, with ``pixel_correlation, gain, low, high, ideal,
+    The data has rows of ``kind`` curve (T1, if only pixels mattered) or point, with ``pixel_correlation, gain, low, high, ideal,
     label``.
     """
     import pandas as pd

@@ -1,4 +1,4 @@
-"""The gain that theory predicts from the phantom's covariances, beside the gain that the models show."""
+"""The gain that theory predicts from the phantom's covariances, compared with the gain of the models."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What decides a ladder of observers."""
+"""The settings of a ladder of observers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class ChannelConfig(StrictConfig):
     kind : str
         ``'laguerre_gauss'``, ``'gabor'`` or ``'difference_of_gaussians'``.
     number : int
-        How many Laguerre-Gauss channels; of the others, how many bands an octave apart.
+        Number of Laguerre-Gauss channels; for the others, number of bands, an octave apart.
     width : float
         Width of the Laguerre-Gauss channels, or the wavelength of the finest band, in pixels.
     side : int
@@ -53,21 +53,21 @@ class ObserversConfig(StrictConfig):
     observers : list of str
         Any of ``'single'``, ``'difference'`` and ``'joint'`` (both images).
     place : str
-        ``'known'``: the observer knows where the lesion would be; ``'scan'``: it searches all places. By default what the phantom does.
+        ``'known'``: the observer knows where the lesion would be; ``'scan'``: it searches all places. By default as in the phantom.
     centre : tuple of float, optional
         Row and column of the known place, as shares of the image's side; by default the phantom's, or the middle.
     scanned : int
         Places that a scanning observer looks at, on a grid (of a phantom: evenly taken from its own).
     references : ReferenceConfig
-        Which healthy image is laid beside each query.
+        Which healthy image is the reference of each query.
     train_patients : list of int
         Numbers of training patients, half of them diseased as far as the cohort allows.
     trainings : int
         Samples of training patients of each number.
     features : ModelConfig, optional
-        A model whose frozen vision features a linear observer learns from, with Ledoit and Wolf's shrinkage.
+        A model whose frozen vision features are the input of a linear observer, with Ledoit and Wolf's shrinkage.
     study : Path, optional
-        Folder of a training study of the same cohort, whose models are drawn beside the observers.
+        Folder of a training study of the same cohort; its models are drawn beside the observers.
     study_cohort : str
         The cohort's name in that study.
     """

@@ -21,7 +21,7 @@ KINDS = {LEARNED: ("o", "-"), FEATURES: ("s", "--"), MODEL: ("D", ":")}
 
 
 def draw_ladder(ladder: Ladder, title: str) -> Figure:
-    """Draw the areas: kinds of observers by marker and line, what they see by colour; bounds as lines and bands."""
+    """Draw the areas: marker and line show the kind of observer, colour shows what it sees; bounds are lines and bands."""
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
@@ -39,7 +39,7 @@ def draw_ladder(ladder: Ladder, title: str) -> Figure:
                     continue
                 x = rows["train_patients"].to_numpy(float) * 1.03 ** (
                     place - 1 + 3 * (number - (len(present) - 1) / 2)
-                )  # side by side, not one on the other
+                )  # side by side, not on top of each other
                 value, low, high = (rows[name].to_numpy(float) for name in ("value", "low", "high"))
                 axes.errorbar(x, value, [value - low, high - value], fmt=marker, ls=line, color=colours[observer], ms=7, mec="white",
                               capsize=3, elinewidth=1.6, lw=2)  # fmt: skip

@@ -1,4 +1,4 @@
-"""The observers of a cohort, from the one that knows everything to the one that learns everything, and what each gains from a reference."""
+"""The observers of a cohort, from the one that knows everything to the one that learns everything, and their gain from a reference."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ IDEAL, LIMIT, LEARNED, FEATURES, MODEL = (
 """Kinds of observers, from all parameters known to all learned."""
 
 FEWEST_SHARED = 10
-"""Samples of training patients that all observers share: fewer give no interval for new ones (docs: all random factors at once)."""
+"""Samples of training patients, shared by all observers: fewer give no interval for new ones (docs: all random factors at once)."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Seen:
 
 @dataclass(frozen=True)
 class Ladder:
-    """Tables of a ladder: areas of every observer, gains over the single image, and every single training."""
+    """Tables of a ladder: areas of every observer, gains over the single image, and every training."""
 
     areas: pd.DataFrame
     gains: pd.DataFrame
@@ -118,7 +118,7 @@ def _profiles(config: ObserversConfig) -> Floats:
 
 
 def _places(cohort: Cohort, config: ObserversConfig) -> tuple[NDArray[np.intp], bool, dict[str, tuple[int, int]]]:
-    """Candidate places (L, 2), whether the place is known, and where the lesion of each diseased query lies where it has to be found."""
+    """Candidate places (L, 2), whether the place is known, and, if not, the place of the lesion in each diseased query."""
     truth = _truth(cohort)
     known = config.place == "known" or (config.place is None and (truth is None or truth.place == "fixed"))
     if truth is not None:
@@ -133,7 +133,7 @@ def _places(cohort: Cohort, config: ObserversConfig) -> tuple[NDArray[np.intp], 
         centre = np.round(np.array(config.centre) * shape).astype(int)
     if known:
         if truth is not None and truth.place == "random":
-            raise InputError("place: known: the phantom's lesions lie at random places; give place: scan")
+            raise InputError("place: known: the phantom's lesions are at random places; give place: scan")
         return centre[None], True, {}
     chosen = np.unique(np.linspace(0, len(own) - 1, min(config.scanned, len(own))).round().astype(int))
     lesions = {}
@@ -156,7 +156,7 @@ def _seen(table: pd.DataFrame, rng: np.random.Generator) -> Seen:
     first = searched.drop_duplicates("item_id")
     count = len(searched) // len(first)
     query, reference = (searched[names].to_numpy(float).reshape(len(first), count, -1) for names in letters.values())
-    drawn = rng.integers(count, size=len(first))  # a healthy image is learned from at a place where a lesion could be
+    drawn = rng.integers(count, size=len(first))  # a healthy image is used at a place where a lesion could be
     lesion = np.stack([part[np.arange(len(first)), drawn] for part in (query, reference)], axis=1)
     own = table[table["place"] < 0].set_index("item_id")
     for number, item in enumerate(first["item_id"]):
@@ -191,7 +191,7 @@ def _learn_all(source: str, config: ObserversConfig, train: Seen, test: Seen, sh
 
 
 def _sample(train: Seen, size: int, rng: np.random.Generator) -> NDArray[np.intp] | None:
-    """Queries of `size` patients, half of them diseased (a patient is, if any of its queries is); None where there are too few."""
+    """Queries of `size` patients, half of them diseased (with any diseased query); None if there are too few."""
     patients, codes = np.unique(train.patients, return_inverse=True)
     ill = np.bincount(codes, weights=train.diseased, minlength=len(patients)) > 0
     wanted = {True: size // 2, False: size - size // 2}
@@ -202,7 +202,7 @@ def _sample(train: Seen, size: int, rng: np.random.Generator) -> NDArray[np.intp
 
 
 def _rule(train: Seen, sample: NDArray[np.intp], observer: str, shrinkage: float | str) -> ChannelizedObserver | None:
-    """The rule of an observer; None where the sample is too small for its channels."""
+    """The rule of an observer; None if the sample is too small for its channels."""
     outputs, features = train.lesion[sample], train.lesion.shape[2] * (2 if observer == "joint" else 1)
     if shrinkage == 0.0 and features >= len(sample) - 2:
         return None
@@ -230,7 +230,7 @@ def _ideal(cohort: Cohort, known: bool) -> list[dict[str, Any]]:
 
 
 def _limit(config: ObserversConfig, seen: dict[str, Seen]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """What the channels allow with many patients: from all queries of both splits, without the bias of their number."""
+    """The channels' limit with many patients: from all queries of both splits, without the bias of their number."""
     parts = list(seen.values())
     outputs, diseased = np.concatenate([part.lesion for part in parts]), np.concatenate([part.diseased for part in parts])
     patients = np.concatenate([part.patients for part in parts])
@@ -248,7 +248,7 @@ def _limit(config: ObserversConfig, seen: dict[str, Seen]) -> tuple[list[dict[st
 
 
 def _tested(source: str, config: ObserversConfig, scores: Scores, test: Seen) -> tuple[list[dict[str, Any]], ...]:
-    """Areas and gains on the test queries, with samples of training patients, test patients and shared references random at once."""
+    """Areas and gains on the test queries, with training samples, test patients and shared references all random."""
     from see_in_pairs.roc import placements
 
     random = config.trainings >= FEWEST_SHARED
@@ -274,7 +274,7 @@ def _tested(source: str, config: ObserversConfig, scores: Scores, test: Seen) ->
 
 
 def _study_areas(config: ObserversConfig) -> list[dict[str, Any]]:
-    """Areas of a training study's arms ``single`` and ``pair``, as its table has them."""
+    """Areas of a training study's arms ``single`` and ``pair``, from its table."""
     path = Path(config.study or "") / "study.csv"
     if not path.is_file():
         raise InputError(f"study: {path}: no such file; name the folder of a finished training study")

@@ -1,7 +1,7 @@
 """Figures of one's own records, and what all figures share.
 
 `from_records` draws AUROC, ROC curves, flips, balance and learning curves on one's own axes. `style` is the look of all figures,
-`provenance` saves them with their origin inside, `staleness` says whether that has changed; `comparison`, `plan` and `study_size` are the
+`provenance` saves them with their origin inside, `staleness` checks whether that has changed; `comparison`, `plan` and `study_size` are the
 figures of ``compare``, ``plan`` and the sizes of a study.
 """
 

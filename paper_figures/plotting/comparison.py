@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 
 SIZE, ALONE = (12.6, 6.3), (7.4, 7.6)
 FINE = tuple(round(0.01 * step, 2) for step in range(1, 100))
-MANY_ROWS = 50_000  # above which the figure takes fewer resamples and threshold probabilities
+MANY_ROWS = 50_000  # with more rows the figure uses fewer resamples and threshold probabilities
 LOWEST = -0.12  # of net benefit that is shown, as a share of the prevalence; treating all falls without bound
 
 
 def save_comparison(
     pair: ArmPair, settings: ComparisonSettings, folder: Path, name: str, sources: Iterable[Path], config_hash: str
 ) -> Path:
-    """Draw the figure into a folder and return its PNG; PDF and CSV lie beside it. `NotEstimable` where there is no ROC curve."""
+    """Draw the figure into a folder and return its PNG; PDF and CSV are beside it. Raises `NotEstimable` without a ROC curve."""
     from paper_figures.plotting.provenance import save_figure
 
     data, caption = comparison_data(pair, settings)
@@ -115,7 +115,7 @@ def draw(data: pd.DataFrame, settings: ComparisonSettings, title: str) -> Figure
 
 
 def _colours(arms: tuple[str, str]) -> tuple[str, str]:
-    """The colours of known arms; blue for B and orange for A where these are unknown or alike."""
+    """The colours of known arms; blue for B and orange for A if they are unknown or alike."""
     known = tuple(COLOURS.get(arm, "") for arm in arms)
     return (known[0], known[1]) if all(known) and known[0] != known[1] else (ORANGE, BLUE)
 

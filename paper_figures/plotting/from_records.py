@@ -1,6 +1,6 @@
 """Figures of one's own records, on one's own axes: AUROC by arm, ROC curves, flips, balance, learning curves.
 
-Each function draws with the code of the report's figures, returns the axes, and leaves matplotlib's settings as they are.
+Each function draws with the code of the report's figures, returns the axes, and does not change matplotlib's settings.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def plot_auroc(records: Table, *, arms: Sequence[str] | None = None, positive: S
     Parameters
     ----------
     records : Records, pandas.DataFrame, Path or str
-        Records, the file or folder that holds them, or a table with ``item_id, label, score`` and, where there are any, ``arm`` and
+        Records, their file or folder, or a table with ``item_id, label, score`` and optionally ``arm`` and
         ``patient_id``.
     arms : sequence of str, optional
         Arms (or runs, by ``run_id``) to draw, in this order; all of them when not given.
@@ -157,14 +157,14 @@ def plot_flip_table(
     positive: Sequence[object] = (),
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw which answers change where the second arm takes the place of the first: right to wrong, and wrong to right, by class.
+    """Draw which answers change when the second arm replaces the first: right to wrong, and wrong to right, by class.
 
     Parameters
     ----------
     records : Records, pandas.DataFrame, Path or str
         As in `plot_auroc`; both arms on the same items.
     arms : sequence of str
-        The two arms (or runs): before, and after.
+        The two arms (or runs): before and after.
     threshold : float, default 0.5
         A score (of records: the probability of the positive answer) at or above it is positive.
     positive : sequence
@@ -180,7 +180,7 @@ def plot_flip_table(
     Raises
     ------
     InputError
-        When there are not two such arms on the same items.
+        When there are no two such arms on the same items.
 
     Examples
     --------
@@ -238,7 +238,7 @@ def plot_balance(
     assignment : Assignment or pandas.DataFrame
         The references of each query, as `empirical.choose_references` returns them, or a table with ``item_id, reference_id``.
     cohort : Cohort, Path or str
-        The cohort that holds queries and references, or its folder.
+        The cohort of the queries and references, or its folder.
     split : str, default 'test'
         Split of the queries: ``'train'``, ``'val'`` or ``'test'``.
     ax : matplotlib.axes.Axes, optional
@@ -252,7 +252,7 @@ def plot_balance(
     Raises
     ------
     InputError
-        When there is no such cohort or split, or the table lacks a column.
+        When there is no such cohort or split, or a column is missing in the table.
 
     Examples
     --------
@@ -290,7 +290,7 @@ def plot_learning_curve(study: pd.DataFrame | Path | str, *, cohort: str | None 
         The folder of a training study, its ``study.csv``, or a table with ``arm, n_train, auroc, low, high`` and, where there are any,
         ``cohort``, ``by_seed`` (the areas of single trainings, as text) and ``ideal``.
     cohort : str, optional
-        The cohort to draw, where the study has several.
+        The cohort to draw, if the study has several.
     ax : matplotlib.axes.Axes, optional
         Axes to draw into; new ones in the house style when not given.
 
@@ -302,7 +302,7 @@ def plot_learning_curve(study: pd.DataFrame | Path | str, *, cohort: str | None 
     Raises
     ------
     InputError
-        When there is no such table, it lacks a column, or it has several cohorts and none is named.
+        When there is no such table, a column is missing, or it has several cohorts and none is named.
 
     Examples
     --------
@@ -347,7 +347,7 @@ def plot_learning_curve(study: pd.DataFrame | Path | str, *, cohort: str | None 
 
 @contextmanager
 def _axes(ax: Axes | None, size: tuple[float, float]) -> Iterator[Axes]:
-    """Axes to draw into: those that are given, as they are, or new ones in the house style, which a notebook shows."""
+    """Axes to draw into: the given ones, unchanged, or new ones in the house style, which a notebook shows."""
     if ax is not None:
         yield ax
         return
@@ -362,7 +362,7 @@ def _are_probabilities(records: Table) -> bool:
 
 
 def _scores(given: Table, arms: Sequence[str] | None, positive: Sequence[object]) -> list[RunScores]:
-    """The scores of the runs that are asked for, by arm or by run."""
+    """The scores of the requested runs, by arm or by run."""
     records = _records(given, positive)
     runs = runs_of(records.table)
     if arms is not None:
@@ -393,7 +393,7 @@ def _records(given: Table, positive: Sequence[object]) -> Records:
 
 
 def _completed(table: pd.DataFrame) -> pd.DataFrame:
-    """Give a table of scores the columns of records; the score stands in the place of the log-odds."""
+    """Give a table of scores the columns of records, with the score instead of the log-odds."""
     import pandas as pd
 
     arm = table["arm"] if "arm" in table.columns else pd.Series("model", index=table.index)
@@ -410,7 +410,7 @@ def _completed(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _labels(scores: Sequence[RunScores]) -> list[str]:
-    """Words for runs; their ids where two would be named alike."""
+    """Names of runs in words; their ids if two names would be equal."""
     from paper_figures.figures.auroc_by_arm import run_label
 
     words = [LOOKS[one.run.arm].label if one.run.arm in LOOKS and not one.run.strategy else run_label(one.run) for one in scores]
@@ -418,6 +418,6 @@ def _labels(scores: Sequence[RunScores]) -> list[str]:
 
 
 def _look(run: Run, number: int) -> Look:
-    """Colour, marker and words of an arm; of one that is not known, the next of the lines."""
+    """Colour, marker and words of an arm; for an unknown arm, the next style of the lines."""
     free = [colour for colour in LINES if colour not in (LOOKS[name].colour for name in ("single", "pair", "ideal"))]
     return LOOKS.get(run.arm) or Look(free[number % len(free)], MARKERS[number % len(MARKERS)], run.arm.replace("_", " "))

@@ -51,7 +51,7 @@ def plan_table(outcome: PlanReport) -> pd.DataFrame:
 
 
 def save_plan(outcome: PlanReport, folder: Path, seed: int) -> Path:
-    """Draw the figure into a folder and return ``plan.png``; PDF and CSV lie beside it."""
+    """Draw the figure into a folder and return ``plan.png``; PDF and CSV are beside it."""
     from paper_figures.plotting.provenance import save_figure
     from see_in_pairs.files import content_hash
 

@@ -1,4 +1,4 @@
-"""Saved figures: PNG and PDF with their provenance inside, and the data behind each as CSV beside it."""
+"""Saved figures: PNG and PDF with their provenance inside, and the data of each as CSV beside it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SUFFIXES = (".png", ".pdf")
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where a figure came from, as it is embedded in its files.
+    """The origin of a figure, as embedded in its files.
 
     Parameters
     ----------
@@ -40,19 +40,19 @@ class Provenance:
     title, caption : str
         What it shows, on how much data, with what uncertainty.
     claim : str
-        The claims it bears on, as in ``'C2, C3'``; ``''`` where there is none.
+        The claims it is about, as in ``'C2, C3'``; ``''`` if there are none.
     data_sha256 : str
         SHA-256 of the CSV beside it.
     version, commit : str
-        Of this package; ``commit`` is ``''`` outside a git checkout.
+        Version and commit of this package; ``commit`` is ``''`` outside a git checkout.
     modules : dict of str to str
-        The modules that drew it, each with a hash of its code; comments, docstrings and layout do not count.
+        The modules that drew it, each with a hash of its code without comments, docstrings and layout.
     config_hash : str
-        Hash of the config that made the output folder; ``''`` where there is none.
+        Hash of the config that made the output folder; ``''`` if there is none.
     seed : int or None
-        Seed of the bootstrap and of simulated points; None where nothing was drawn at random.
+        Seed of the bootstrap and of simulated points; None if nothing is random.
     sources : dict of str to str
-        The files it was made from, relative to its folder, with their SHA-256.
+        The input files, relative to its folder, with their SHA-256.
     python : str, default ''
         Version of Python; hashes of code can be compared within one minor version.
     """
@@ -96,17 +96,17 @@ def save_figure(
     name : str
         File name without suffix.
     out : Path or str
-        The folder; made where it is missing.
+        The folder; it is made if it is missing.
     title, caption : str
         What it shows, on how much data, with what uncertainty; embedded, and printed by the report.
     claim : str
-        The claims it bears on, for example ``'C2, C3'``.
+        The claims it is about, for example ``'C2, C3'``.
     seed : int or None
-        Seed of the random choices that went into it; None where there were none.
+        Seed of its random choices; None if there are none.
     config_hash : str
         Hash of the config that made the output folder.
     sources : iterable of Path or str
-        The files it was made from.
+        The input files of the figure.
     modules : iterable of module
         The modules that drew it.
 
@@ -153,7 +153,7 @@ def _pdf_metadata(provenance: Provenance) -> dict[str, str | None]:
 
 
 def read_provenance(path: Path | str) -> Provenance:
-    """Read what is embedded in a figure.
+    """Read the provenance embedded in a figure.
 
     Parameters
     ----------
@@ -163,7 +163,7 @@ def read_provenance(path: Path | str) -> Provenance:
     Returns
     -------
     Provenance
-        As it was when the figure was saved; `check_figure` compares it with the files of today.
+        As of when the figure was saved; `check_figure` compares it with the present files.
 
     Raises
     ------
@@ -178,7 +178,7 @@ def read_provenance(path: Path | str) -> Provenance:
     text = _from_png(path) if path.suffix.lower() == ".png" else _from_pdf(path)
     try:
         content = json.loads(text)
-        if isinstance(content["modules"], list):  # drawn before every module had a hash of its own
+        if isinstance(content["modules"], list):  # drawn before every module had its own hash
             content["modules"] = dict.fromkeys(content["modules"], "")
         if not isinstance(content["modules"], dict) or not isinstance(content.get("sources", {}), dict):
             raise TypeError("modules and sources are mappings")

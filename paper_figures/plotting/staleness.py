@@ -18,11 +18,11 @@ STYLE = "paper_figures.plotting.style"
 
 @dataclass(frozen=True)
 class Freshness:
-    """What `check_figure` finds: a figure's provenance, and what has changed since it was saved."""
+    """The result of `check_figure`: a figure's provenance, and the changes since it was saved."""
 
-    provenance: Provenance  # what is embedded in it
-    reasons: tuple[str, ...]  # why it is stale; empty when it is fresh
-    notes: tuple[str, ...]  # what differs without making it stale
+    provenance: Provenance  # embedded in the figure
+    reasons: tuple[str, ...]  # why it is stale; empty if it is fresh
+    notes: tuple[str, ...]  # differences that do not make it stale
 
     @property
     def fresh(self) -> bool:
@@ -35,17 +35,17 @@ class Freshness:
 
 
 def check_figure(path: Path | str) -> Freshness:
-    """Compare a figure with the files and the code that it was made from.
+    """Compare a figure with its input files and its code.
 
     Parameters
     ----------
     path : Path or str
-        The PNG or PDF, where it was saved: its CSV, its sources and the manifest are looked up relative to it.
+        The PNG or PDF in its original place: its CSV, its sources and the manifest are found relative to it.
 
     Returns
     -------
     Freshness
-        Stale when its CSV, a source, the output folder's config or the code that draws it has changed or is gone.
+        Stale if its CSV, a source, the output folder's config or the code that draws it has changed or is missing.
 
     Raises
     ------
@@ -75,7 +75,7 @@ def _changed_config(manifest: Path, provenance: Provenance) -> list[str]:
 
 
 def _compare_code(provenance: Provenance) -> tuple[list[str], list[str]]:
-    """Reasons and notes about the drawing modules; only modules of this package are ever imported, whatever a file names."""
+    """Reasons and notes about the drawing modules; only modules of this package are imported, whatever names a file contains."""
     try:
         now = code_hashes(importlib.import_module(name) for name in provenance.modules if name.startswith(OURS))
     except ImportError as error:
@@ -83,7 +83,7 @@ def _compare_code(provenance: Provenance) -> tuple[list[str], list[str]]:
     changed = [name for name, digest in provenance.modules.items() if now.get(name) != digest]
     then, today = provenance.python, platform.python_version()
     if changed and then and then.rpartition(".")[0] != today.rpartition(".")[0]:
-        # Minor versions of Python write a syntax tree out in slightly different ways, so a difference need not be a change.
+        # Minor versions of Python unparse a syntax tree in slightly different ways, so a difference is not always a change.
         return [], [f"drawn under Python {then}: whether its code has changed cannot be told under {today}"]
     what = {STYLE: "the style that all figures share has changed since; the numbers have not"}
     return [what.get(name, f"the code that draws it has changed since ({name})") for name in changed], []

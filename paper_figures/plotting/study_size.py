@@ -24,7 +24,7 @@ TITLES = {"power": "Power over trainings, patients and references", "half_width"
 
 
 def study_size_table(found: StudySize, seed: int) -> pd.DataFrame:
-    """Every number of the figure: the studies that were asked for, and between them those that make its lines."""
+    """Every number of the figure: the requested studies, and further ones between them for the lines."""
     import pandas as pd
 
     sizes = [study.patients for study in found.studies] + [study.patients for _, _, study in found.needed if study is not None]
@@ -38,7 +38,7 @@ def study_size_table(found: StudySize, seed: int) -> pd.DataFrame:
 
 
 def save_study_size(found: StudySize, folder: Path, seed: int) -> Path:
-    """Draw the figure into a folder and return ``plan.png``; PDF and CSV lie beside it."""
+    """Draw the figure into a folder and return ``plan.png``; PDF and CSV are beside it."""
     from paper_figures.plotting.provenance import save_figure
     from see_in_pairs.files import content_hash
 

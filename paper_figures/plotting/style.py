@@ -1,4 +1,4 @@
-"""The style of all figures: large type, few lines, and one colour a thing, such that colour-blind readers can tell them apart."""
+"""The style of all figures: large type, few lines, and one colour for each thing, which colour-blind readers can tell apart."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ LOOKS = {
 """Every arm, strategy, rule and observer: the same colour, marker and words in every figure.
 
 The colours of single, pair, difference, ideal observer and the usual controls are those of Okabe and Ito. The others were chosen so that
-any two stay apart for readers without red or green cones (a test computes it); a marker of its own tells them apart in gray, too.
+any two differ for readers without red or green cones (a test computes it); different markers tell them apart in gray, too.
 """
 
 COLOURS = {name: look.colour for name, look in LOOKS.items()} | {"control": ORANGE}
 """The colour of each arm, rule and observer."""
 
 LINES = (BLUE, ORANGE, GREEN, RED, PURPLE, "#5B2A0E", "#92CE7E", MUTED)
-"""Colours of lines that stand for levels of a factor or for methods, in the order in which they are used; no two blues."""
+"""Colours of lines for levels of a factor or for methods, in the order of use; no two blues."""
 
 WIDE = (11.0, 5.8)
 """Usual size in inches; with `DPI` about 1760 by 930 pixels."""
@@ -74,7 +74,7 @@ SMALL_POINTS: dict[str, Any] = {"fmt": "o", "ms": 5.5, "mec": "white", "capsize"
 """The same for simulated points on a curve."""
 
 SETTINGS = {
-    "font.family": "DejaVu Sans",  # comes with matplotlib, so a figure looks the same on every machine
+    "font.family": "DejaVu Sans",  # included in matplotlib, so a figure looks the same on every machine
     "font.size": 14,
     "axes.titlesize": 15,
     "axes.titleweight": "bold",
@@ -115,14 +115,14 @@ def house_style() -> Iterator[None]:
 
 
 def heading(figure: Figure, text: str, subtitle: str = "") -> None:
-    """Write title and subtitle over a figure, both from its left edge, in as many lines as its width asks for."""
+    """Write title and subtitle over a figure, both from its left edge, wrapped to its width."""
     import textwrap
 
     from matplotlib.text import Annotation
 
     width, subtitle = figure.get_figwidth(), subtitle.replace(" %", "\u00a0%")  # no line begins with the sign
     lines, below = (textwrap.fill(words, int(width / letter)) for words, letter in ((text, TITLE_LETTER), (subtitle, SUBTITLE_LETTER)))
-    # The layout keeps room for a figure's title and for no second text: empty lines of the title are the room of the subtitle.
+    # The layout keeps room only for a figure's title, so empty lines of the title make room for the subtitle.
     room = "\n " * len(below.splitlines())
     title = figure.suptitle(lines + room, x=0.01, ha="left", fontsize=TITLE_SIZE, fontweight="bold", linespacing=1.25)
     if below:
@@ -132,6 +132,6 @@ def heading(figure: Figure, text: str, subtitle: str = "") -> None:
 
 
 def note(axes: Axes, x: float, y: float, text: str, colour: str = MUTED, **options: object) -> None:
-    """Write a small remark into a plot at data coordinates, on a white ground so that lines do not run through it."""
+    """Write a small remark into a plot at data coordinates, on a white background so that no line crosses it."""
     ground = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1.5}
     axes.text(x, y, text, **({"color": colour, "fontsize": 12, "bbox": ground, "zorder": 6} | options))  # type: ignore[arg-type]

@@ -1,6 +1,6 @@
-"""The report: one HTML page with everything inside it, made from what is in an output folder.
+"""The report: one HTML page with everything inside it, made from the content of an output folder.
 
-`content` collects what the template shows and `sentences` words what follows from the numbers; ``page.html.j2`` and ``page.css`` lay it
+`content` collects the template's data and `sentences` puts the results into words; ``page.html.j2`` and ``page.css`` lay it
 out, and ``page.js`` sorts and filters its tables, where scripts are allowed.
 """
 
@@ -31,7 +31,7 @@ def render_report(results: RunResults) -> str:
     Returns
     -------
     str
-        An HTML page; styles, pictures and a small script are inside, nothing is fetched.
+        An HTML page with styles, pictures and a small script inside; nothing is fetched.
 
     Raises
     ------

@@ -29,7 +29,7 @@ MAIN_FIGURE = "predicted_gain"
 
 
 def collect(results: RunResults) -> dict[str, Any]:
-    """Collect everything that the template shows, under the names that it uses."""
+    """Collect everything that the template shows, under the template's names."""
     _read_made(results, "claims.json", {"id", "claim", "criterion", "registry", "verdicts"})
     claims = check_claims(results.folder / "claims.json")
     arms = [_none_for_nan(run_row(results, run)) for run in results.runs]
@@ -138,7 +138,7 @@ def _comparison_row(entry: dict[str, Any]) -> dict[str, Any]:
 
 
 def _recommended(found: dict[str, Any] | None) -> dict[str, Any]:
-    """The one test that the rule of `compare` chooses by the design, never by the result."""
+    """The test that the rule of `compare` chooses from the design, never from the result."""
     return {key: (found or {}).get(key) for key in ("difference", "interval", "p", "test")}
 
 
@@ -155,7 +155,7 @@ def _figure_block(results: RunResults, name: str) -> dict[str, Any]:
 
 
 def run_facts(results: RunResults) -> dict[str, Any]:
-    """What it takes to run it again, from the manifest: command, seed, versions, machine."""
+    """What is needed to run it again, from the manifest: command, seed, versions, machine."""
     manifest = results.manifest
     return {
         "command": shlex.join(manifest.get("command_line", ["see-in-pairs", "reproduce"])),

@@ -1,4 +1,4 @@
-"""A run's numbers for a paper: methods paragraph, item sheet and LaTeX macros, each number traced to the cell that it came from."""
+"""A run's numbers for a paper: methods paragraph, item sheet and LaTeX macros, each number traced to its cell."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from see_in_pairs.files import read_json_object, read_text, sha256, write_text
 from see_in_pairs.runs import RunFolder
 
 MOST_ROWS = 400
-"""Rows of a table above which its numbers are data of a curve, not results to quote."""
+"""In a table with more rows the numbers are data of a curve, not results to quote."""
 
 CLAIMS = "claims.csv"
 TRACE, MACROS, PARAGRAPH, SHEET = "numbers.csv", "numbers.tex", "methods.md", "checklist.csv"
@@ -31,7 +31,7 @@ AUTHOR = "to be written by the author"
 
 @dataclass(frozen=True)
 class Number:
-    """One number, as it is printed, and the cell that it came from."""
+    """One printed number, and its cell."""
 
     macro: str
     printed: str
@@ -43,7 +43,7 @@ class Number:
 
 
 def write_methods(run: Path, out: Path) -> list[Path]:
-    """Write trace, macros, paragraph and item sheet of a finished run's folder into another folder; return what was written."""
+    """Write trace, macros, paragraph and item sheet of a finished run's folder into another folder; return the written files."""
     manifest_file = run / "manifest.json"
     if not manifest_file.is_file():
         raise InputError(f"{run}: no manifest.json; give the folder that a command wrote with --out")
@@ -54,7 +54,7 @@ def write_methods(run: Path, out: Path) -> list[Path]:
     if manifest["command"] == "reproduce" or not tables:
         tables = [*tables, *drawn]
     if not tables:
-        raise InputError(f"{run}: holds no CSV table, so there is no number to quote")
+        raise InputError(f"{run}: contains no CSV table, so there is no number to quote")
     numbers = [*_of_manifest(manifest, manifest_file, out)]
     for table in tables:
         numbers += _of_table(table, out, {number.macro for number in numbers})
@@ -79,7 +79,7 @@ def write_methods(run: Path, out: Path) -> list[Path]:
 
 
 def check_numbers(folder: Path) -> tuple[int, list[str]]:
-    """Compare every number of a folder that `write_methods` wrote with its cell; return how many, and what differs, a line each."""
+    """Compare every number of a folder that `write_methods` wrote with its cell; return their count, and the differences, a line each."""
     trace = _rows(folder / TRACE)
     if not trace or set(COLUMNS) - set(trace[0]):
         raise InputError(f"{folder / TRACE}: not a table of traced numbers; write it with 'see-in-pairs methods'")
@@ -115,7 +115,7 @@ def check_numbers(folder: Path) -> tuple[int, list[str]]:
 
 
 def _changed_answers(folder: Path, trace: Sequence[Mapping[str, str]]) -> list[str]:
-    """Answers of the item sheet that a run gave and that now read otherwise."""
+    """Answers of the item sheet that came from a run and have changed since."""
     manifests = {row["file"] for row in trace if row["file"].endswith("manifest.json")}
     if len(manifests) != 1 or not (folder / SHEET).is_file() or not (file := folder / manifests.pop()).is_file():
         return []
@@ -172,7 +172,7 @@ def _value(text: str) -> float | None:
 
 
 def _format(text: str, column: str) -> str:
-    """How a cell is printed: p-values as such, whole numbers whole, small ones with enough digits."""
+    """Format of a cell: p-values as p-values, whole numbers without decimals, small ones with enough digits."""
     value = float(text)
     if column in P_VALUES:
         return "p"
@@ -196,7 +196,7 @@ def _latex(text: str) -> str:
 
 
 def _name(*parts: str) -> str:
-    """A name of letters only, as LaTeX asks for."""
+    """A name of letters only, as LaTeX requires."""
     words = re.findall(r"[A-Za-z]+|\d", " ".join(parts))
     return "Sip" + "".join(DIGITS[int(word)] if word.isdigit() else word[:1].upper() + word[1:] for word in words)
 
@@ -243,7 +243,7 @@ Cite = Callable[[Path, str, str], str]
 
 
 def _paragraph(run: Path, manifest: Mapping[str, Any], cite: Cite) -> str:
-    """The methods paragraph, and for a comparison the results as a paper states them; every number is marked with its macro."""
+    """The methods paragraph, and for a comparison the results in the form of a paper; every number is marked with its macro."""
     commit, file = manifest.get("git_commit"), run / "manifest.json"
     code = f"see-in-pairs {manifest['version']}" + (f", commit {commit}" if commit else "")
     libraries = ", ".join(f"{name} {version}" for name, version in (manifest.get("libraries") or {}).items() if version)
@@ -261,7 +261,7 @@ def _paragraph(run: Path, manifest: Mapping[str, Any], cite: Cite) -> str:
 
 
 def _verdicts(table: Path, cite: Cite) -> list[str]:
-    """A line for each claim and source of evidence that was judged: the verdict, and the estimate that stands for it."""
+    """A line for each judged claim and source of evidence: the verdict, and the estimate that represents it."""
     judged: dict[tuple[str, str], list[tuple[int, dict[str, str]]]] = {}
     for number, row in enumerate(_rows(table), start=1):
         if row["verdict"] != "not tested" and row["role"] == "gain":
@@ -300,7 +300,7 @@ def _comparison(run: Path, cite: Cite) -> list[str]:
 
 
 def _sheet(run: Path, manifest: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
-    """Items that reporting guidelines for studies of diagnostic AI ask for, in our words; what a run knows is filled in."""
+    """Items that reporting guidelines for studies of diagnostic AI ask for, in our words; those known from the run are filled in."""
     content = _json(run / "comparison.json") if (run / "comparison.json").is_file() else {}
     config, inputs, counts = (manifest.get(name) or {} for name in ("config", "inputs", "counts"))
     chosen, ours, known = content.get("recommended") or {}, "comparison.json", "manifest.json"

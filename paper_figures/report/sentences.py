@@ -1,4 +1,4 @@
-"""Sentences of the report, each chosen by the numbers of the output folder."""
+"""Sentences of the report, chosen by the numbers of the output folder."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def headline(arms: list[Row], main_rho: float) -> list[str]:
 
 
 def _above_ideal(matched: Row, single: Row) -> list[str]:
-    """Explain a gain above that of the ideal observer: it is one over a single arm that stays below its own ideal."""
+    """Explain a gain above that of the ideal observer: the single arm is below its own ideal."""
     if matched["ideal_gain"] is None or single["ideal"] is None or not matched["gain"] > matched["ideal_gain"] or matched["gain_low"] <= 0:
         return []
     reached, possible, pairs, best = (short(row[name], DIGITS) for row in (single, matched) for name in ("auroc", "ideal"))
@@ -73,7 +73,7 @@ def _auroc(row: Row) -> str:
 
 
 def verdicts_found(verdicts: dict[str, Row]) -> list[tuple[str, list[str]]]:
-    """Each verdict on a claim with the sources of evidence that gave it; empty where none did."""
+    """Each verdict on a claim with the sources of evidence that gave it; empty if none did."""
     found: dict[str, list[str]] = {}
     for source, verdict in verdicts.items():
         if verdict["verdict"] != "not tested":
@@ -82,7 +82,7 @@ def verdicts_found(verdicts: dict[str, Row]) -> list[tuple[str, list[str]]]:
 
 
 def tested_on(results: RunResults, arms: list[Row], theory: Row) -> str:
-    """How many theory checks, runs, items and patients the claims were tested on."""
+    """Numbers of theory checks, runs, items and patients that the claims were tested on."""
     first = arms[0]
     numbers = " or ".join(f"{n:,}" for n in sorted({row["n_train"] for row in arms if row["group"] != GROUPS[0]})) or "no"
     infos = {_kind_of_image(results.cohort(run).info) for run in results.runs if run.cohort}

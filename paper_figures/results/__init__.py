@@ -1,6 +1,6 @@
-"""What output folders hold, and the estimates that claims, figures and the report share.
+"""The content of output folders, and the estimates that claims, figures and the report share.
 
-`runs` reads a folder (`RunResults`); `estimates` gives areas, and what follows from them, with their intervals;
-`ideal_observer` says what no model can pass, `predicted_gain` what theory predicts beside what was observed, `variance_components`
-what a crossed scoring says of the quantities that the theory takes in.
+`runs` reads a folder (`RunResults`); `estimates` gives areas, and functions of them, with their intervals;
+`ideal_observer` gives the bounds that no model can pass, `predicted_gain` predicted beside observed gains, `variance_components`
+estimates the theory's parameters from a crossed scoring.
 """

@@ -1,5 +1,5 @@
-"""Estimates that never go without their interval: areas under the ROC curve, and what follows from them, with trainings, patients and
-references random at once."""
+"""Estimates, always with their interval: areas under the ROC curve, and functions of them, with trainings, patients and
+references all random."""
 
 from __future__ import annotations
 
@@ -27,27 +27,27 @@ if TYPE_CHECKING:
 
 LEVEL = 0.95
 FEWEST_TRAININGS = 3
-"""Trainings of an arm from which one may speak of the procedure that made them; fewer speak of these models only."""
+"""Fewest trainings of an arm for a statement about the training procedure; with fewer the result is about these models only."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """An estimate with its 95 % interval and p-value, and how many levels of each random factor it rests on."""
+    """An estimate with its 95 % interval and p-value, and the number of levels of each random factor."""
 
     value: float
     low: float  # infinite where unbounded
     high: float
     p: float  # two-sided, of the null hypothesis
-    unit: str = ""  # what it is measured in
+    unit: str = ""  # its unit
     test: str = ""  # how interval and p were found
     items: int = 0
     patients: int = 0
-    reason: str = ""  # why there is no number; ``''`` where there is one
-    se: float = math.nan  # of the value, or of its logarithm where `test` says so
+    reason: str = ""  # why there is no number; ``''`` if there is one
+    se: float = math.nan  # of the value, or of its logarithm if `test` says so
     df: float = math.inf
-    trainings: int = 0  # the fewest of a trained arm; 0 where nothing was trained
-    references: float = math.nan  # shared references, by how evenly they are used; NaN where none is shared
-    inadmissible: str = ""  # why no test keeps its level in this design; ``''`` where one does
+    trainings: int = 0  # the fewest of a trained arm; 0 if nothing was trained
+    references: float = math.nan  # effective number of shared references, by how evenly they are used; NaN if none is shared
+    inadmissible: str = ""  # why no test keeps its level in this design; ``''`` if one does
 
     def __str__(self) -> str:
         return with_interval(self.value, self.low, self.high)
@@ -75,7 +75,7 @@ def auroc_difference(first: RunScores, second: RunScores) -> Estimate:
 
 
 def auroc_contrast(scores: Sequence[RunScores], weights: Sequence[float], unit: str = "AUROC") -> Estimate:
-    """Estimate a weighted sum of the areas of runs on the same items, such as the difference of two gains."""
+    """Estimate a weighted sum of the areas of runs on the same items, for example the difference of two gains."""
     found = _contrast(scores, weights)
     return no_estimate(found, unit, scores[0]) if isinstance(found, str) else _estimate(found, scores, unit)
 
@@ -85,8 +85,8 @@ def auroc_function(
 ) -> Estimate:
     """Estimate a smooth function of the areas of runs on the same items, by the delta method.
 
-    `what` names the quantity where it is not defined. With `log` the function is the logarithm of a ratio, which is given with its ends
-    as a ratio, and `null` is of the logarithm.
+    `what` names the quantity if it is not defined. With `log` the function is the logarithm of a ratio; the estimate and its ends are given
+    as a ratio, and `null` is on the log scale.
     """
     positive = scores[0].positive
     if positive.all() or not positive.any():
@@ -113,8 +113,8 @@ def auroc_function(
 def log_da_ratio(areas: Floats) -> float:
     r"""Logarithm of a ratio of separations, :math:`\log(d_a'/d_a)` with :math:`d_a=\sqrt2\,\Phi^{-1}(\mathrm{AUROC})`.
 
-    It depends on ranks alone, so that scores which saturate do not stretch it. NaN where the second run does not separate the classes,
-    or where the first does not; infinite where the first separates them wholly.
+    It depends on ranks only, so saturated scores do not inflate it. NaN if the second run does not separate the classes,
+    or if the first does not; infinite if the first separates them perfectly.
 
     Examples
     --------
@@ -135,9 +135,9 @@ def da_of(area: float | Floats) -> Floats:
 
 
 def shared_references(scores: Sequence[RunScores]) -> list[tuple[str, ...]] | None:
-    """References of each item in any of the runs, where some serve several patients; None where each patient has references alone.
+    """References of each item in any of the runs, if some serve several patients; None if no patients share references.
 
-    One reference for all patients cannot be told from the items: what is found then holds for that reference.
+    One reference for all patients cannot be separated from the items: the result is then about that reference.
     """
     patients = scores[0].patients
     names = [set().union(*(set(one.references[item]) for one in scores if one.references)) for item in range(len(patients))]
@@ -159,11 +159,11 @@ def _slope(function: Callable[[Floats], float], areas: Floats, number: int, step
 
 def _contrast(scores: Sequence[RunScores], weights: Sequence[float]) -> ContrastResult | str:
     first = scores[0]
-    # one item without a score counts as wrong; a model without any gave no answers that could be compared
+    # one item without a score counts as wrong; a model without any score has nothing to compare
     if silent := [one.run.run_id for one in scores if np.isnan(one.logit).all(axis=1).any()]:
         return f"run '{silent[0]}': a model gave no score at all"
     if all((one.ranked == one.ranked[:, :1]).all() for one in scores):
-        return "all scores are equal: no item is ranked above another, and nothing says how areas vary"
+        return "all scores are equal: no item is ranked above another, so the variation of areas is unknown"
     try:
         return random_factors_contrast(
             [one.ranked for one in scores], first.positive, first.patients, shared_references(scores), weights=weights,
@@ -185,7 +185,7 @@ def _estimate(found: ContrastResult, scores: Sequence[RunScores], unit: str) -> 
     several = f"{', '.join(words[name] for name in random)} random{' at once' if len(random) > 1 else ''}, t"
     trained = [one.trainings for one in scores if one.trainings]
     references = found.factors["references"].effective if "references" in found.factors else math.nan
-    why = inadmissible(found, first.positive, first.patients).split(", or --fixed")[0]  # that option is one of `compare`
+    why = inadmissible(found, first.positive, first.patients).split(", or --fixed")[0]  # an option of `compare`
     return Estimate(
         found.estimate, *found.interval, found.p, unit, several, len(first.items), len(np.unique(first.patients)), "", found.se, found.df,
         min(trained, default=0), references, why,

@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from paper_figures.results.runs import Run, RunResults
 
 WITHOUT_A_RELATIVE = ("single", "duplicate", "blank", "noise", "fixed")
-"""Arms whose second picture, if any, says nothing of the query's own anatomy."""
+"""Arms whose second picture, if any, tells nothing about the query's own anatomy."""
 WITH_ITS_RELATIVE = ("pair", "reversed", "unlabelled")
 SCANS = 4000
-"""Simulated patients of each class where the lesion may be anywhere."""
+"""Simulated patients of each class if the lesion may be anywhere."""
 SCANNED_PLACES = 150
-"""Places that are scanned, evenly taken from those that there are: neighbouring ones look nearly alike, and time grows with their cube."""
+"""Number of scanned places, evenly taken from all: neighbouring places look nearly alike, and time grows with the cube of the number."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class IdealDetectability:
 
     single: float  # of the query alone
     difference: float  # of query minus reference
-    joint: float  # of both, used as well as possible
-    rho: float | None  # the correlation, where all components share the same (C = rho Sigma); None where shares differ
+    joint: float  # of both, used optimally
+    rho: float | None  # the correlation, if all components share the same (C = rho Sigma); None if shares differ
     place: str  # ``'fixed'``, or ``'random'``: then no model knows the place, and these bounds are loose
 
     def auc(self, rule: str) -> float:
@@ -49,13 +49,13 @@ class IdealDetectability:
 
     @property
     def gain(self) -> float:
-        """AUROC with the reference used as well as possible, minus that of the single image."""
+        """AUROC with the reference used optimally, minus AUROC of the single image."""
         return self.auc("joint") - self.auc("single")
 
 
 @dataclass(frozen=True)
 class IdealAuroc:
-    """Areas under the ROC curve of ideal observers. Where the lesion's place is random they search for it, and the areas are simulated."""
+    """Areas under the ROC curve of ideal observers. If the lesion's place is random they search for it, and the areas are simulated."""
 
     single: float  # of the query alone
     joint: float  # of the query with its relative
@@ -67,15 +67,15 @@ class IdealAuroc:
     place: str  # of the lesion: ``'fixed'`` or ``'random'``
 
     def of(self, arm: ArmConfig) -> float:
-        """Bound of an arm; NaN for an arm of which we know none."""
+        """Bound of an arm; NaN for an arm without a known bound."""
         if arm.arm in WITH_ITS_RELATIVE and arm.references is not None and arm.references.strategy == "embedding":
-            return float("nan")  # now and then a relative is retrieved
+            return float("nan")  # sometimes a relative is retrieved
         if arm.arm in WITHOUT_A_RELATIVE or (arm.arm in WITH_ITS_RELATIVE and not _matched(arm)):
             return self.single  # a stranger's image is independent of the query
         return self.joint if arm.arm in WITH_ITS_RELATIVE else float("nan")
 
     def of_difference(self, arm: ArmConfig) -> float:
-        """Area of an observer of the plain difference; NaN for an arm without the query's relative, and where it is not known."""
+        """Area of an observer of the plain difference; NaN for an arm without the query's relative, or if it is not known."""
         known = self.difference is not None and arm.arm in WITH_ITS_RELATIVE and _matched(arm)
         return self.difference if known else float("nan")  # type: ignore[return-value]
 
@@ -116,7 +116,7 @@ def ideal_auroc(truth: PhantomTruth) -> IdealAuroc:
 
 
 def common_rho(truth: PhantomTruth) -> float | None:
-    """The correlation of relatives, where all components share the same; else None."""
+    """The correlation of relatives, if all components share the same; else None."""
     shares = set(truth.shares.values())
     return shares.pop() if len(shares) == 1 else None
 
@@ -130,13 +130,13 @@ def pixel_correlation(truth: PhantomTruth) -> float:
 
 
 def run_detectability(results: RunResults, run: Run) -> IdealDetectability | None:
-    """Detectability in the cohort of a run, cached in ``theory/observers.json``; None where it is no phantom."""
+    """Detectability in the cohort of a run, cached in ``theory/observers.json``; None if it is not a phantom."""
     truth, cache = results.truth_path(run), results.folder / "theory" / "observers.json"
     return None if truth is None else _cached(truth, cache, IdealDetectability, ideal_detectability)
 
 
 def cohort_auroc(cohort: Cohort, cache: Path) -> IdealAuroc | None:
-    """Areas of the ideal observers of a cohort, cached in a JSON file; None where it is no phantom."""
+    """Areas of the ideal observers of a cohort, cached in a JSON file; None if it is not a phantom."""
     truth = cohort.folder / "truth.npz"
     return _cached(truth, cache, IdealAuroc, ideal_auroc) if truth.is_file() else None
 
@@ -145,7 +145,7 @@ Observer = TypeVar("Observer", IdealDetectability, IdealAuroc)
 
 
 def _cached(truth: Path, cache: Path, kind: type[Observer], compute: Callable[[PhantomTruth], Observer]) -> Observer:
-    """Look observers up under the hash of the truth; compute what is missing, cannot be read, or is from an earlier version."""
+    """Look up observers under the hash of the truth; compute those that are missing, unreadable or from an earlier version."""
     from empirical.cohorts.phantom import PhantomTruth
 
     key = sha256(truth)

@@ -1,9 +1,9 @@
-r"""From the phantom's true covariances to the gain that theory predicts, beside the gain that the models show.
+r"""From the phantom's true covariances to the gain that theory predicts, compared with the gain that the models show.
 
 Two predictions stand beside each observed gain. The *ideal observer* knows the covariances and the lesion's place; it bounds what any
-model can gain. The *scaled* prediction takes the separation d_a that the model reaches on the single image, whatever it misses there, and
-divides it by :math:`\sqrt{1-\rho^2}` (T1): what a model gains that is as inefficient with the reference as without. Where a run shows the
-reference alone (arm ``reference_only``) and it tells the class, its leak s is taken into account (T13): what counts is :math:`\rho-s`.
+model can gain. The *scaled* prediction takes the separation d_a that the model reaches on the single image, with all its deficits, and
+divides it by :math:`\sqrt{1-\rho^2}` (T1): the gain of a model that is as inefficient with the reference as without. If a run shows the
+reference alone (arm ``reference_only``) and it predicts the class, its leak s is subtracted (T13): :math:`\rho-s`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ ABOVE_IDEAL = "the area lies above that of the ideal observer, by more than its 
 def paired_runs(results: RunResults) -> tuple[Run, list[Run]]:
     """Find the run finetuned and evaluated on the single image, and those of models of pairs on references of known rho, by rising rho.
 
-    Where a model finetuned at a rho exists, it stands for that rho; else the model of another rho that was shown such references.
+    If a model finetuned at a rho exists, it represents that rho; else the model of another rho that was shown such references.
     """
     single = results.find(arm="single", train_arm="single")
     pairs = [run for run in results.runs if run.arm == "pair" and run.train_arm == "pair" and run.evaluated_rho is not None]
@@ -45,9 +45,9 @@ def paired_runs(results: RunResults) -> tuple[Run, list[Run]]:
 
 
 def gain_table(results: RunResults) -> pd.DataFrame:
-    """Put predicted beside observed gain, for every run of models finetuned on pairs.
+    """Compare predicted and observed gain, for every run of models finetuned on pairs.
 
-    `flag` says where an area lies significantly above the ideal observer's.
+    `flag` marks an area significantly above the ideal observer's.
     """
     import pandas as pd
 
@@ -84,9 +84,9 @@ def _gain_row(results: RunResults, run: Run, single: Run) -> dict[str, Any]:
 
 
 def above_ideal(results: RunResults, scores: RunScores) -> str:
-    """Say so where a run's area lies above the bound of the ideal observer by more than its interval; '' where it does not."""
+    """Warn if a run's area is above the bound of the ideal observer by more than its interval; '' if not."""
     limits = run_detectability(results, scores.run)
-    if limits is None or limits.place != "fixed" or scores.run.arm == "multi":  # of several references the bound is another
+    if limits is None or limits.place != "fixed" or scores.run.arm == "multi":  # with several references the bound differs
         return ""
     alone = scores.run.arm == "reference_only"
     bound = 0.5 if alone else limits.auc("joint" if scores.run.arm in ("pair", "reversed", "unlabelled") else "single")
@@ -94,12 +94,12 @@ def above_ideal(results: RunResults, scores: RunScores) -> str:
 
 
 def _ideal_gain(limits: IdealDetectability, rho: float) -> float:
-    """Gain of the ideal observer in AUROC; a random reference has rho 0, whatever the families of its cohort share."""
+    """Gain of the ideal observer in AUROC; a random reference has rho 0, whatever relatives in its cohort share."""
     return limits.gain if limits.rho is None or abs(limits.rho - rho) < 1e-9 else float(scaled_gain(np.array([limits.single]), rho)[0])
 
 
 def _reference_alone(results: RunResults, run: Run, single: Run) -> list[RunScores]:
-    """Scores of the run that shows the references of another run alone; empty where there is none, and the leak is 0 as A2 says."""
+    """Scores of the run that shows another run's references alone; empty if there is none: the leak is then 0, by A2."""
     same = {"arm": "reference_only", "strategy": run.strategy, "evaluated_rho": run.evaluated_rho}
     alone = results.find(**same, train_arm="reference_only") or results.find(**same)
     return [] if alone is None else results.aligned([single, alone])[1:]

@@ -1,4 +1,4 @@
-"""What an output folder holds: runs, records, theory checks and cohorts, each read once, when it is asked for."""
+"""The content of an output folder: runs, records, theory checks and cohorts, each read once, when needed."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ class Run:
     evaluated_rho: float | None = None  # the same for the references it was shown at evaluation
     cohort: str = ""  # folder, relative to the output folder
     model: str = ""  # folder, relative to the output folder, or the name of the model off the shelf
-    n_train: int = 0  # patients the model was finetuned on, those of a warm-up included
-    series: str = ""  # what the relatives of the cohort share, where it is not everything alike
+    n_train: int = 0  # patients the model was finetuned on, including those of a warm-up
+    series: str = ""  # what the cohort's relatives share, if they do not share all components equally
 
     @property
     def off_the_shelf(self) -> bool:
@@ -50,9 +50,9 @@ class Run:
 
     @property
     def own_arm(self) -> bool:
-        """Whether the model is evaluated on the very condition it was finetuned on.
+        """Whether the model is evaluated on the condition that it was finetuned on.
 
-        The arm alone does not tell: a model of pairs may be shown pairs of another strategy, and then its folder bears another run's name.
+        The arm alone does not tell: a model of pairs may be shown pairs of another strategy, and then its folder has another run's name.
         """
         return self.train_arm == self.arm and (self.model == "" or self.run_id in PurePosixPath(self.model).parts)
 
@@ -79,7 +79,7 @@ class RunScores:
 
     @property
     def failed(self) -> int:
-        """How many scores are missing, over all trainings."""
+        """Number of missing scores, over all trainings."""
         return int(np.isnan(self.logit).sum())
 
     @property
@@ -94,12 +94,12 @@ class RunResults:
     Parameters
     ----------
     folder : Path or str
-        Folder whose records (``records.parquet`` and, optionally, ``runs.json``) lie in ``records/`` or in the folder itself.
+        Folder with records (``records.parquet`` and, optionally, ``runs.json``) in ``records/`` or in the folder itself.
 
     Raises
     ------
     InputError
-        When there is no such folder. A file that is missing inside it raises when it is asked for.
+        When there is no such folder. A missing file inside it raises when it is needed.
     """
 
     def __init__(self, folder: Path | str) -> None:
@@ -110,7 +110,7 @@ class RunResults:
     def __repr__(self) -> str:
         try:
             table = self.to_frame()
-        except InputError:  # a folder may hold theory checks only
+        except InputError:  # a folder may contain theory checks only
             return f"RunResults of {self.folder}: no records"
         return f"RunResults of {self.folder}: {plural(len(table), 'run')}; arms {', '.join(dict.fromkeys(table['arm']))}"
 
@@ -131,7 +131,7 @@ class RunResults:
         Raises
         ------
         InputError
-            When the folder holds no records.
+            When the folder contains no records.
         """
         import pandas as pd
 
@@ -139,7 +139,7 @@ class RunResults:
 
     @cached_property
     def records_folder(self) -> Path:
-        """Where ``records.parquet`` and ``runs.json`` lie."""
+        """Folder of ``records.parquet`` and ``runs.json``."""
         inner = self.folder / "records"
         return inner if inner.is_dir() else self.folder
 
@@ -153,7 +153,7 @@ class RunResults:
 
     @cached_property
     def runs(self) -> tuple[Run, ...]:
-        """The runs, in the order of ``runs.json`` (where there is none: of the records)."""
+        """The runs, in the order of ``runs.json`` (without it: of the records)."""
         path = self.records_folder / "runs.json"
         return _listed_runs(path) if path.is_file() else runs_of(self.records.table)
 
@@ -171,7 +171,7 @@ class RunResults:
 
     @cached_property
     def manifest(self) -> dict[str, Any]:
-        """How the folder came to be; empty where it has no manifest."""
+        """How the folder was made; empty if it has no manifest."""
         path = self.folder / "manifest.json"
         return read_json_object(path) if path.is_file() else {}
 
@@ -188,7 +188,7 @@ class RunResults:
 
     @property
     def records_sources(self) -> list[Path]:
-        """The files that hold scores and runs."""
+        """The files with scores and runs."""
         return [path for name in ("records.parquet", "runs.json") if (path := self.records_folder / name).is_file()]
 
     def cohort(self, run: Run) -> Cohort:
@@ -202,12 +202,12 @@ class RunResults:
         Returns
         -------
         Cohort
-            Items, labels and images, read anew at each call.
+            Items, labels and images, read again at each call.
 
         Raises
         ------
         InputError
-            When the folder holds no such cohort.
+            When the folder contains no such cohort.
         """
         from empirical.cohorts import Cohort
 
@@ -224,7 +224,7 @@ class RunResults:
         Returns
         -------
         Path or None
-            The file ``truth.npz``; None where the cohort is not known or is no phantom.
+            The file ``truth.npz``; None if the cohort is not known or is not a phantom.
         """
         path = self.folder / run.cohort / "truth.npz"
         return path if run.cohort and path.is_file() else None
@@ -240,13 +240,13 @@ class RunResults:
         Returns
         -------
         RunScores
-            One column per item, sorted, and one row per training, sorted by its seed; an item without a score is there with a log-odds of
+            One column per item, sorted, and one row per training, sorted by its seed; an item without a score is kept with a log-odds of
             NaN.
 
         Raises
         ------
         InputError
-            When the records lack the run, or its trainings were scored on different items.
+            When the run is not in the records, or its trainings were scored on different items.
         """
         if run not in self._scores:
             self._scores[run] = scores_of(self.records, run)
@@ -254,7 +254,7 @@ class RunResults:
 
     @cached_property
     def _scores(self) -> dict[Run, RunScores]:
-        """Scores that were asked for: claims and figures ask for the same few runs again and again."""
+        """Cache of scores: claims and figures need the same few runs again and again."""
         return {}
 
     def aligned(self, runs: Sequence[Run]) -> list[RunScores]:
@@ -284,7 +284,7 @@ class RunResults:
             if not (np.array_equal(first.positive, other.positive) and np.array_equal(first.patients, other.patients)):
                 raise InputError(f"runs '{first.run.run_id}' and '{other.run.run_id}' disagree on labels or patients")
         for one, other in combinations([one for one in scores if one.trainings and one.run.model], 2):
-            # seed by seed these are the same models, and are compared as such
+            # seed by seed these are the same models, so they are compared seed by seed
             if one.run.model == other.run.model and one.seeds != other.seeds:
                 raise InputError(
                     f"runs '{one.run.run_id}' and '{other.run.run_id}' are of the same models, but not of the same trainings "
@@ -303,7 +303,7 @@ class RunResults:
         Returns
         -------
         Run or None
-            The first that matches, in the order of `runs`; None where none does.
+            The first match, in the order of `runs`; None without a match.
         """
         matching = [run for run in self.runs if all(_same(getattr(run, name), value) for name, value in values.items())]
         return matching[0] if matching else None
@@ -313,7 +313,7 @@ def scores_of(records: Records, run: Run) -> RunScores:
     """Read the scores of a run: one column per item, sorted, and one row per training, sorted by its seed."""
     chosen = records.of(run_id=run.run_id)
     table = chosen.table.assign(positive=chosen.is_positive())
-    # trainings are often scored each with a seed of its own: only where one of them was scored with several do these tell rows apart
+    # trainings often have different evaluation seeds: only if one of them was scored with several do seeds tell rows apart
     several = table.groupby("train_seed", dropna=False)["seed"].nunique().max() > 1
     keys = table["item_id"] + "|" + table["seed"].astype(str) if several else table["item_id"]
     table = table.assign(key=keys).sort_values("key", kind="stable")
@@ -330,7 +330,7 @@ def scores_of(records: Records, run: Run) -> RunScores:
     assert first is not None  # `of` refuses a run without rows
     shown: dict[str, set[str]] = {key: set() for key in first["key"]}
     for key, item, names in zip(table["key"], table["item_id"], table["reference_ids"], strict=True):
-        shown[key].update(str(name) for name in names if name != item)  # an item beside itself (arm `duplicate`) is no reference
+        shown[key].update(str(name) for name in names if name != item)  # the item itself (arm `duplicate`) is not a reference
     references = tuple(tuple(sorted(names)) for names in shown.values())
     return RunScores(
         run, _text(first["key"]), _text(first["patient_id"]), first["positive"].to_numpy(dtype=bool), np.stack(rows),
@@ -369,7 +369,7 @@ def _listed_runs(path: Path) -> tuple[Run, ...]:
 
 
 def runs_of(table: pd.DataFrame) -> tuple[Run, ...]:
-    """The runs that a table of records holds, in its order."""
+    """The runs in a table of records, in its order."""
     columns = ["run_id", "arm", "train_arm", "reference_strategy", "n_train"]
     rows: list[dict[str, Any]] = table.drop_duplicates("run_id")[columns].fillna({"n_train": 0}).to_dict("records")  # type: ignore[assignment]
     return tuple(Run(strategy=row.pop("reference_strategy"), **row) for row in rows)

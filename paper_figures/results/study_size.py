@@ -1,4 +1,4 @@
-"""How many trainings, patients and references a study needs: the pilot or the components, and the answer as text and JSON."""
+"""How many trainings, patients and references a study needs: the pilot or the components as input, the answer as text and JSON."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class StudySize:
 
 
 def read_variances(text: str) -> ContrastVariance:
-    """Read variance components from JSON text, or from a file that holds it."""
+    """Read variance components from JSON text, or from a file with it."""
     source = text if text.lstrip().startswith("{") else read_text(Path(text))
     try:
         parsed = json.loads(source)
@@ -91,7 +91,7 @@ def pilot_contrast(a: ArmRows, b: ArmRows, measure: str, paired: bool, threshold
     if measure == "accuracy" and labels is not None:
         scores = [((one >= threshold) == labels).astype(np.float64) for one in scores]
     if measure == "auroc" and labels is None:
-        raise InputError("--measure auroc: the pilot holds right and wrong only; give --measure accuracy")
+        raise InputError("--measure auroc: the pilot contains right and wrong only; give --measure accuracy")
     clusters = None if a.clusters is None else _first(a, a.clusters)
     second = None if b.second_clusters is None else [b.second_clusters[row] for row in _rows(b)]
     models = ["one", "one"] if paired else None
@@ -135,9 +135,9 @@ def answer(
     references = tuple(sizes[2] if sizes[2] is not None else REFERENCES if components.reference else (0,))
     patients, said = tuple(sizes[1] or PATIENTS), list(notes)
     if components.reference and 0 in references:
-        said.append("0 references: none is shared, as where each patient has one of its own; their variance is then left out")
+        said.append("0 references: none is shared, for example if each patient has its own; their variance is then left out")
     if not components.reference and any(references):
-        raise InputError("--references: the variance components have no reference part, so their number changes nothing; leave it out")
+        raise InputError("--references: the variance components have no reference part, so their number has no effect; leave it out")
     level = 1 - alpha
     studies = power_table(components, effect, trainings, patients, references, level, seed)
     needed = [

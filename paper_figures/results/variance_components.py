@@ -1,4 +1,4 @@
-"""Estimates, from a crossed scoring, of what the theory takes in (T10): variance components, and the correlation rho."""
+"""Estimates, from a crossed scoring, of the theory's parameters (T10): variance components, and the correlation rho."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FEW = 30
-"""Patients of each class, below which the bootstrap's intervals of the patients' component are too short: with 10 to 15 of each, seven
-in eight hold the truth, with 30 to 50 nine in ten (normal logits; a little fewer with heavier tails)."""
+"""With fewer patients of each class the bootstrap's intervals of the patients' component are too short: with 10 to 15 of each, seven
+in eight contain the truth, with 30 to 50 nine in ten (normal logits; a little fewer with heavier tails)."""
 
 LARGEST = 0.999
-"""Correlation beyond which there is nothing to plan: query and reference say the same."""
+"""With a larger correlation there is nothing to plan: query and reference have the same scores."""
 PAIRED = ("item_id", "reference_id", "patient_id", "label", "seed", "query", "reference")
 
 
@@ -60,9 +60,9 @@ def read_components(folder: Path, seed: int = 0) -> Components | str:
     logits, labels = logits_of(read_table(folder / "crossed.parquet"))
     patients, references, seeds = logits.shape
     if seeds < 2:
-        return "with one model there is no telling seeds from the rest: give 'models' that were finetuned with different seeds"
+        return "with one model, seeds cannot be separated from the rest: give 'models' that were finetuned with different seeds"
     if lacking := int(np.isnan(logits).sum()):
-        return f"{lacking} of {logits.size} logits are no numbers; see what 'analyse crossed' says of them"
+        return f"{lacking} of {logits.size} logits are not finite; see the messages of 'analyse crossed'"
     few = min(labels.sum(), (~labels).sum()) < FEW
     note = (
         f"fewer than {FEW} patients of each class: these intervals are too short, above all that of the patients' variance" if few else ""
@@ -72,7 +72,7 @@ def read_components(folder: Path, seed: int = 0) -> Components | str:
 
 
 def _difference(logits: np.ndarray, labels: np.ndarray) -> Interval:
-    """Mean logit of diseased minus healthy; what patients share, the effects of references and seeds, cancels."""
+    """Mean logit of diseased minus healthy; effects of references and seeds, which patients share, cancel."""
     from scipy.stats import ttest_ind
 
     mean = logits.mean(axis=(1, 2))
@@ -88,7 +88,7 @@ def read_likeness(folder: Path) -> Likeness | str:
     if missing := [column for column in PAIRED if column not in table.columns]:
         raise InputError(f"{folder / 'paired.parquet'}: has no column {', '.join(missing)}; write it with 'see-in-pairs analyse crossed'")
     if lacking := int(table[["query", "reference"]].isna().any(axis=1).sum()):
-        return f"{lacking} of {len(table)} pairs have a score that is no number; see what 'analyse crossed' says of them"
+        return f"{lacking} of {len(table)} pairs have a score that is not finite; see the messages of 'analyse crossed'"
     if table.groupby("item_id")["reference_id"].nunique().max() > 1:
         return "queries have several references, or the models chose different ones: give one model, and a strategy of one reference"
     mean = table.groupby(["item_id", "reference_id"], as_index=False).agg(
@@ -100,7 +100,7 @@ def read_likeness(folder: Path) -> Likeness | str:
     diseased = int(one["label"].sum())
     try:
         rho = paired_correlation(one["query"], one["reference"], one["label"], references=one["reference_id"])
-    except InputError as error:  # the variance components are shown all the same
+    except InputError as error:  # the variance components are shown anyway
         return str(error)
     return Likeness(rho, _separation(one), diseased, len(one) - diseased, int(table["seed"].nunique()), note)
 

@@ -1,10 +1,10 @@
-"""Paired statistics that stay right when items share patients and references: one test per file, arrays in, frozen dataclasses out.
+"""Paired statistics that remain valid when items share patients and references: one test per file, arrays in, frozen dataclasses out.
 
 ``proportions``, ``equivalence`` and ``power`` are for accuracies of independent items, ``clustered`` for items of patients, ``roc`` for
-AUROCs, ``diagnostic`` for what a paper on a diagnostic test reports, ``multireader`` for several trainings or readers, ``bootstrap``
+AUROCs, ``diagnostic`` for the results in a paper on a diagnostic test, ``multireader`` for several trainings or readers, ``bootstrap``
 with ``metrics`` for every measure, ``multiplicity`` for families of tests.
 `paper_figures.comparison.compare_arms` runs them all. Differences are A minus B everywhere. Nothing heavier than scipy.special is imported
-before it is needed.
+before use.
 """
 
 from paper_figures.statistics.bootstrap.multinomial import multinomial_bootstrap

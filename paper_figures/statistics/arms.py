@@ -1,4 +1,4 @@
-"""The arguments of tests of two arms: the scores of A, of B, the labels, then the clusters and what is fixed by name."""
+"""The arguments of tests of two arms: the scores of A, of B, the labels, then the clusters; further arguments by name."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Found = TypeVar("Found")
 
 
 def arms_apart(arrays: int, one_curve: bool = False) -> Callable[[Callable[..., Found]], Callable[..., Found]]:
-    """Let a function of ``(scores, labels, ...)`` take ``(scores_a, scores_b, labels, ...)``, too; that is the signature it shows.
+    """Let a function of ``(scores, labels, ...)`` also take ``(scores_a, scores_b, labels, ...)``, which is the signature it shows.
 
     `arrays` is the number of arrays that it takes by position. With `one_curve`, `scores` may be of one curve, and the number of arrays
     tells which way it was called; otherwise scores of one dimension can only be those of one of two arms.
@@ -49,7 +49,7 @@ def arms_apart(arrays: int, one_curve: bool = False) -> Callable[[Callable[..., 
 
 
 def _first(values: Any) -> Any:
-    """The first entry of an array or sequence, which is a number where there is one dimension."""
+    """The first entry of an array or sequence; a number if there is one dimension."""
     if isinstance(values, (list, tuple)):
         return values[0] if values else 0.0
     array = np.asarray(values)
@@ -72,7 +72,7 @@ def discordant(first: Any, second: Any, n10: int | None, n01: int | None) -> tup
 
 
 def clusters_and_number(clusters: Any, number: Any) -> tuple[npt.ArrayLike | None, float]:
-    """Clusters and a number such as a threshold, which are taken in either order."""
+    """Clusters and a number (for example a threshold), accepted in either order."""
     if clusters is not None and np.ndim(clusters) == 0:
         clusters, number = (None if number is None or np.ndim(number) == 0 else number), clusters
     return clusters, number

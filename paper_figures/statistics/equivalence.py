@@ -17,14 +17,14 @@ from see_in_pairs.errors import InputError
 
 @dataclass(frozen=True, repr=False)
 class EquivalenceResult(Result):
-    """Two one-sided tests that a difference lies within a margin."""
+    """Two one-sided tests that a difference is within a margin."""
 
-    margin: float  # the difference of A minus B that would not matter, above 0
+    margin: float  # the largest difference, A minus B, that does not matter; above 0
     p: float  # of equivalence: the larger of the two below
     non_inferior_p: float  # of the hypothesis that A is worse than B by the margin or more
     non_superior_p: float  # of the hypothesis that A is better than B by the margin or more
     df: float  # degrees of freedom of the t distribution; infinite for a normal one
-    method: str  # where the statistics come from
+    method: str  # source of the statistics
 
 
 def equivalence(n10: int, n01: int, n: int, margin: float) -> EquivalenceResult:
@@ -37,7 +37,7 @@ def equivalence(n10: int, n01: int, n: int, margin: float) -> EquivalenceResult:
     n : int
         Number of all items, discordant or not.
     margin : float
-        The difference of proportions that would not matter, between 0 and 1, stated before the data are seen.
+        The largest difference of proportions that does not matter, between 0 and 1, stated before the data are seen.
 
     Returns
     -------
@@ -68,7 +68,7 @@ def equivalence(n10: int, n01: int, n: int, margin: float) -> EquivalenceResult:
 
 
 def tost(estimate: float, se: float, df: float, margin: float) -> EquivalenceResult:
-    r"""Test whether a difference with a known standard error lies within a margin.
+    r"""Test whether a difference with a known standard error is within a margin.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def tost(estimate: float, se: float, df: float, margin: float) -> EquivalenceRes
     df : float
         Degrees of freedom of the t distribution; infinite for a normal one.
     margin : float
-        The difference that would not matter, above 0, in the unit of the estimate.
+        The largest difference that does not matter, above 0, in the unit of the estimate.
 
     Returns
     -------

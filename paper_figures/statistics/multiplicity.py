@@ -36,7 +36,7 @@ class AdjustedResult(Result):
 
 
 def holm(p: npt.ArrayLike, family: str = "") -> AdjustedResult:
-    r"""Adjust p-values so that the chance of any false rejection in the family is held, under any dependence.
+    r"""Adjust p-values to control the probability of any false rejection in the family, under any dependence.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def holm(p: npt.ArrayLike, family: str = "") -> AdjustedResult:
 
 
 def benjamini_hochberg(p: npt.ArrayLike, family: str = "") -> AdjustedResult:
-    r"""Adjust p-values so that the expected share of false rejections is held, for independent or positively dependent tests.
+    r"""Adjust p-values to control the expected share of false rejections, for independent or positively dependent tests.
 
     Parameters
     ----------
@@ -112,5 +112,5 @@ def benjamini_hochberg(p: npt.ArrayLike, family: str = "") -> AdjustedResult:
 def _p_values(p: npt.ArrayLike) -> Floats:
     values = as_scores(p, "p")
     if values.min() < 0 or values.max() > 1:
-        raise InputError("p: p-values lie between 0 and 1")
+        raise InputError("p: p-values must be between 0 and 1")
     return values

@@ -10,7 +10,7 @@ from scipy import special
 from paper_figures.statistics.result import Result
 from see_in_pairs.errors import InputError
 
-FAR = 30.0  # a noncentrality beyond which the power is 1 to the last digit
+FAR = 30.0  # with a larger noncentrality the power is 1 to the last digit
 
 
 @dataclass(frozen=True, repr=False)
@@ -20,7 +20,7 @@ class PlanResult(Result):
     patients: int
     items: int  # items of all of them
     power: float  # chance to reject equality at the level
-    design_effect: float  # variance over that of as many independent items
+    design_effect: float  # variance divided by that of the same number of independent items
     difference: float
     discordance: float  # share of items on which exactly one arm is right
 
@@ -47,7 +47,7 @@ def paired_power(
     images : float, default 1
         Mean number of items per patient.
     correlation : float, default 0
-        Of the *differences* (1, 0, -1) of two items of a patient; difficulty that both arms share does not count.
+        Correlation of the *differences* (1, 0, -1) of two items of a patient; difficulty that both arms share does not count.
     size_variation : float, default 0
         Coefficient of variation of the number of items per patient.
     alpha : float, default 0.05
@@ -56,7 +56,7 @@ def paired_power(
     Returns
     -------
     PlanResult
-        The power, with the number of items and the design effect behind it.
+        The power, with the number of items and the design effect.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What every test checks before it computes; each mistake is one line that says what is wrong."""
+"""Checks that every test makes before it computes; each error is one line that says what is wrong."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Codes = npt.NDArray[np.intp]
 
 
 class NotEstimable(InputError):
-    """The data are in order, but say nothing of what was asked: one class, one cluster. `compare_arms` gives it as a block's reason."""
+    """The data are valid, but not sufficient for the question (one class, one cluster). `compare_arms` gives it as a block's reason."""
 
 
 def as_scores(values: npt.ArrayLike, name: str = "scores") -> Floats:
@@ -58,7 +58,7 @@ def as_codes(values: npt.ArrayLike, items: int, name: str = "clusters") -> Codes
 
 
 def cluster_codes(clusters: npt.ArrayLike | None, items: int) -> Codes:
-    """Number the clusters as `as_codes`; without any, each item is its own."""
+    """Number the clusters as `as_codes`; without clusters, each item is its own cluster."""
     return np.arange(items) if clusters is None else as_codes(clusters, items)
 
 

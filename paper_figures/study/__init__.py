@@ -1,7 +1,7 @@
 """Training studies: many finetunings of one model (cohorts, arms, numbers of patients, seeds) from one YAML, compared over seeds.
 
-To read in this order: `config` the settings, `design` the cells that they ask for, `restarts` and `cells` how one cell is trained and
-evaluated (`reproduce` runs on the same cells), `run` the whole study and its resume, `outputs` what it leaves, `tables` areas and
+Read in this order: `config` has the settings, `design` the cells that they ask for, `restarts` and `cells` train and
+evaluate one cell (`reproduce` uses the same cells), `run` is the whole study and its resume, `outputs` its files, `tables` areas and
 comparisons over training seeds and patients, `figure` the curves.
 """
 

@@ -1,4 +1,4 @@
-"""Training cells: one finetuning, with its restarts, and the evaluations of its model. Studies and `reproduce` run on them."""
+"""Training cells: one finetuning, with its restarts, and the evaluations of its model. Studies and `reproduce` use them."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ class TrainingCell:
     name: str  # in log lines
     finetuning: FinetuneConfig | None
     training: Path  # folder of the finetuning (as all folders here, that of the first attempt)
-    evaluations: Mapping[Path, EvaluateConfig]  # by folder; where there is a finetuning, its model takes the place of the one named here
+    evaluations: Mapping[Path, EvaluateConfig]  # by folder; after a finetuning, its model replaces the one named here
     restarts: Restarts | None = None
-    keep_models: bool = True  # whether finetuned weights stay when the evaluations are done
+    keep_models: bool = True  # whether finetuned weights are kept after the evaluations
 
     def attempts(self) -> list[Attempt]:
-        """List the finetunings that the rule of restarts asks for, as far as is known."""
+        """List the finetunings that the rule of restarts asks for so far."""
         return [] if self.finetuning is None else attempts_needed(self.training, self.restarts)
 
     def selected(self) -> Attempt | None:
@@ -45,12 +45,12 @@ class TrainingCell:
 
 
 def attempt_rows(cell: TrainingCell) -> list[dict[str, Any]]:
-    """Rows of ``trainings.csv``: each attempt with its seed, the loss it ended in, that of the plateau, and whether it counts."""
+    """Rows of ``trainings.csv``: each attempt with its seed, its final loss, the loss of the plateau, and whether it counts."""
     assert cell.finetuning is not None
     return [
         {
             "try": attempt.number + 1, "train_seed": attempt.seed(cell.finetuning.seed), "loss": attempt.loss, "plateau": attempt.plateau,
-            # where nothing is begun again a training of an earlier version is as good as another
+            # without restarts a training of an earlier version is valid too
             "stayed": None if attempt.plateau is None else attempt.stayed(cell.restarts or Restarts(attempts=2)),
             "counts": attempt == cell.selected(),
         }
@@ -59,19 +59,19 @@ def attempt_rows(cell: TrainingCell) -> list[dict[str, Any]]:
 
 
 def run_cell(cell: TrainingCell) -> float:
-    """Finetune and evaluate; called again after a kill, it goes on. Returns the seconds it took."""
+    """Finetune and evaluate; called again after a kill, it continues. Returns the seconds it took."""
     from empirical.analysis.reports import evaluate_with_reports
 
     began = time.monotonic()
     while (attempt := cell.selected()) is None:
         _finetune(cell, cell.attempts()[-1])
     if cell.finetuning is not None and not (attempt.training / "model").is_dir():
-        # Its weights were given up: by keep_models once it was scored, or because under another rule of restarts it did not count.
+        # Its weights were deleted: by keep_models after scoring, or because it did not count under another rule of restarts.
         if cell.records() is not None:
             return time.monotonic() - began
         shutil.rmtree(attempt.training)
     if cell.finetuning is not None:
-        _finetune(cell, attempt)  # of a finished one this checks only that settings, cohort and weights are as they were
+        _finetune(cell, attempt)  # for a finished one this only checks that settings, cohort and weights are unchanged
     for folder, config in cell.evaluations.items():
         own = config if cell.finetuning is None else with_weights(config, attempt.training / "model")
         evaluate_with_reports(own, attempt.beside(folder), quiet=True)

@@ -19,7 +19,7 @@ SETTINGS = "study.json"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 SET_BY_THE_DESIGN = {"cohort", "arm", "arms", "model", "prompts", "n_train", "seed"}
-"""Settings of ``finetune`` and ``evaluate`` that a study gives to each cell itself."""
+"""Settings of ``finetune`` and ``evaluate`` that the study sets for each cell."""
 
 
 class CohortSource(StrictConfig):
@@ -30,7 +30,7 @@ class CohortSource(StrictConfig):
     phantom : PhantomConfig, optional
         Settings of a phantom, which is made with the study's `phantom_seed`.
     folder : str, optional
-        Folder of a cohort that ``see-in-pairs cohort import`` has made.
+        Folder of a cohort made by ``see-in-pairs cohort import``.
     """
 
     phantom: PhantomConfig | None = None
@@ -53,7 +53,7 @@ class Block(StrictConfig):
     n_train : list of int or ``'all'``
         Numbers of training patients, 2 or more; 0 evaluates the model off the shelf.
     seeds : list of int
-        Each seed decides the training patients, their order, the references and all else that is random in a training.
+        Each seed decides the training patients, their order, the references and everything else that is random in a training.
     training : dict
         Settings of ``finetune`` that replace the study's `training` in this block.
     """
@@ -80,18 +80,18 @@ class Block(StrictConfig):
 
 
 class Restarts(StrictConfig):
-    """When a training is begun again, with another seed: a small model finetuned in few steps may never leave the plateau of the start.
+    """When a training is started again, with another seed: a small model finetuned in few steps may never leave the plateau of the start.
 
-    On the plateau a model knows how often each answer is right and nothing of the pictures. The loss there follows from the training
-    labels and from the answers' tokens; ``finetune`` notes it (``plateau_loss`` in its manifest). A training that has left it counts,
+    On the plateau a model knows how often each answer is right, but ignores the pictures. The loss there follows from the training
+    labels and from the answers' tokens; ``finetune`` records it (``plateau_loss`` in its manifest). A training that has left it counts,
     however well it has learned: no test item is looked at, and the rule is the same for every arm.
 
     Parameters
     ----------
     within : float
-        A training stayed on the plateau where its mean loss over the last tenth of the steps lies less than this share below it (or above).
+        A training stayed on the plateau if its mean loss over the last tenth of the steps is less than this share below it (or above it).
     attempts : int
-        Largest number of attempts, the first one included (2 to 20). The first that left the plateau counts, else the last.
+        Largest number of attempts, including the first (2 to 20). The first that left the plateau counts, else the last.
     """
 
     within: float = Field(default=0.02, gt=0, le=0.2)
@@ -101,8 +101,8 @@ class Restarts(StrictConfig):
     @classmethod
     def _cut_on_performance(cls, content: Any) -> Any:
         if isinstance(content, dict) and "above" in content:
-            advice = "write {attempts: 3} alone, and a training is begun again where its loss ends on the plateau itself"
-            raise ValueError(f"'above' is of earlier versions, and chose trainings by how well they had learned; {advice}")
+            advice = "write {attempts: 3} alone; a training is then started again if its loss ends on the plateau"
+            raise ValueError(f"'above' is from earlier versions, and chose trainings by how well they had learned; {advice}")
         return content
 
 
@@ -124,13 +124,13 @@ class StudyConfig(StrictConfig):
     training, evaluation : dict
         Settings of ``finetune`` and ``evaluate``, all but cohort, arm, model, prompts, number of patients and seed.
     blocks : list of Block
-        What is run, in this order. When it is run again, arms and blocks may be added, and blocks may get more seeds.
+        Blocks to run, in this order. When it is run again, arms and blocks may be added, and blocks may get more seeds.
     comparisons : list of pair of str
         Arms whose areas are compared, the first minus the second, at every number of patients. All p-values of a study are one family.
     restarts : Restarts, optional
-        By default a training is never begun again. May be changed when a study is run again: only the attempts that are missing are run.
+        By default a training is never started again. May be changed when a study is run again: only missing attempts are run.
     keep_models : bool
-        Whether the finetuned weights of a cell stay when it has been evaluated.
+        Whether the finetuned weights of a cell are kept after its evaluation.
     phantom_seed : int
         Seed of all phantoms, so that those that differ in rho alone show the same queries.
     """

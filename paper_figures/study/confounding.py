@@ -1,4 +1,4 @@
-"""What of a study's areas age, sex and site explain, and what references tell by themselves: ``adjusted.csv``, ``leak.csv``."""
+"""How much of a study's areas age, sex and site explain, and what references predict alone: ``adjusted.csv``, ``leak.csv``."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def adjusted_rows(points: Iterable[CurvePoint], comparisons: Iterable[tuple[str,
                 pair = known[name, a, size], known.get((name, b, size))
                 if pair[1] is None:
                     continue
-                scored = table.loc[pair[0].items["item_id"]]  # of whatever split
+                scored = table.loc[pair[0].items["item_id"]]  # of any split
                 columns = [column for column in USUAL if scored[column].nunique() > 1]
                 if not columns:
                     continue
@@ -81,7 +81,7 @@ def leak_rows(points: Iterable[CurvePoint], arms: dict[str, ArmConfig]) -> list[
 
 
 def arms_without_their_check(arms: dict[str, ArmConfig]) -> list[str]:
-    """Arms whose references are chosen by something that may predict the class, and that no arm ``reference_only`` shows alone."""
+    """Arms whose references may predict the class by the way they are chosen, without an arm ``reference_only`` that shows them alone."""
     checked = [arm.references for arm in arms.values() if arm.arm == "reference_only"]
     chosen = {name: arm.references for name, arm in arms.items() if arm.arm in ("pair", "multi") and arm.references is not None}
     return [name for name, own in chosen.items() if own.strategy != "random" and own not in checked]

@@ -1,4 +1,4 @@
-"""The design of a study, spelled out: from its blocks to cells, each with the settings of its finetuning and its evaluation."""
+"""The design of a study, written out: from its blocks to cells, each with the settings of its finetuning and its evaluation."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class DesignPoint:
     cohort: str
     arm: str
     n_train: int | str  # training patients; 0: off the shelf
-    seed: int  # of everything random in it
+    seed: int  # of everything random in the cell
     block: int  # number of the block that asks for it
 
     @property
@@ -39,7 +39,7 @@ class DesignPoint:
 
 
 def design_points(config: StudyConfig, block: int) -> list[DesignPoint]:
-    """List what a block asks for and no earlier one did, in the order in which it is begun: one seed of everything, then the next."""
+    """List the new points of a block, in the order in which they start: one seed of everything, then the next."""
     before = {point.folder for earlier in range(block) for point in _all_points(config, earlier)}
     return [point for point in _all_points(config, block) if point.folder not in before]
 
@@ -51,7 +51,7 @@ def _all_points(config: StudyConfig, number: int) -> Iterator[DesignPoint]:
 
 
 def training_cell(config: StudyConfig, point: DesignPoint, cohort: Path, folder: Path) -> TrainingCell:
-    """Spell out the cell of a design point; raises where its settings cannot be read."""
+    """Write out the cell of a design point; raises if its settings cannot be read."""
     both = {"model": config.model, "prompts": config.prompts, "cohort": str(cohort), "seed": point.seed}
     arm, finetuning = config.arms[point.arm], None
     if point.n_train != 0:
@@ -63,7 +63,7 @@ def training_cell(config: StudyConfig, point: DesignPoint, cohort: Path, folder:
 
 
 def cell_identity(cell: TrainingCell, cohort_hash: str) -> str:
-    """Hash what decides a cell: any setting, and the cohort's content; not where the folders lie."""
+    """Hash what decides a cell: all settings, and the cohort's content, but not the folders' paths."""
     nowhere = {"cohort": "cohort"}
     (evaluation,), finetuning = cell.evaluations.values(), None
     if cell.finetuning is not None:

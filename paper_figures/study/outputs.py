@@ -1,4 +1,4 @@
-"""What a study leaves: records, tables of areas, comparisons and trainings, a page to read, figures."""
+"""The output of a study: records, tables of areas, comparisons and trainings, a page to read, figures."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def write_outputs(config: StudyConfig, out: Path, cohorts: dict[str, Cohort], fi
 
 
 def _curve_points(config: StudyConfig, out: Path, finished: dict[DesignPoint, TrainingCell]) -> list[CurvePoint]:
-    """Read the records of all cells, group them over seeds, and write them as one table where all have the same classes."""
+    """Read the records of all cells, group them over seeds, and write them as one table if all have the same classes."""
     from empirical.evaluation.records import concatenate, read_records, write_records
 
     parts: list[Records] = []
@@ -70,7 +70,7 @@ def _curve_points(config: StudyConfig, out: Path, finished: dict[DesignPoint, Tr
 
 
 def _trainings(finished: dict[DesignPoint, TrainingCell]) -> pd.DataFrame:
-    """List every training with the loss it ended in, that of the plateau, and whether it counts."""
+    """List every training with its final loss, the loss of the plateau, and whether it counts."""
     import pandas as pd
 
     rows = [
@@ -81,7 +81,7 @@ def _trainings(finished: dict[DesignPoint, TrainingCell]) -> pd.DataFrame:
 
 
 def _queries_hash(cohort: Cohort) -> str:
-    """Hash the queries of a cohort, whatever references it has: equal where arms without a reference are the same."""
+    """Hash the queries of a cohort, but not its references: equal if arms without a reference are the same."""
     table = cohort.table[cohort.table["split"] != "reference"].sort_values("item_id")
     columns = ["item_id", "label", "split", "patient_id", "sha256", *(["frame"] if "frame" in table else [])]
     return content_hash(table[columns].to_dict("list"))
@@ -103,7 +103,7 @@ def _ideal_difference(limits: IdealAuroc | None, a: ArmConfig, b: ArmConfig) -> 
 def _page(
     config: StudyConfig, areas: pd.DataFrame, gains: pd.DataFrame, trained: pd.DataFrame, findings: pd.DataFrame, drawn: list[str]
 ) -> str:
-    """Write the page: figures, areas, comparisons, what the audit found."""
+    """Write the page: figures, areas, comparisons, findings of the audit."""
     lines = [f"# {config.title}", "", f"Model: `{config.model.name}`. Area under the ROC curve (AUROC) with 95 % intervals; with several"]
     lines += ["training seeds they hold for new patients and new trainings (crossed random factors).", ""]
     if config.restarts is not None and len(trained):
@@ -138,7 +138,7 @@ def _page(
 
 
 def _restarts(rule: Restarts, trained: pd.DataFrame) -> str:
-    """Say how often a training was begun again, and how many never left the plateau."""
+    """Say how often a training was started again, and how many never left the plateau."""
     cells = trained.groupby(["cohort", "arm", "n_train", "seed"], sort=False)
     again, left = int((cells.size() > 1).sum()), int(trained.loc[trained["counts"], "stayed"].sum())
     return (

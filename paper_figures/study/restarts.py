@@ -1,4 +1,4 @@
-"""Trainings that never leave the plateau of the first steps are begun again: which attempts a cell needs, and which of them counts."""
+"""Trainings that never leave the plateau of the first steps are started again: which attempts a cell needs, and which of them counts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Attempt:
     number: int  # 0 is the first
 
     def beside(self, folder: Path) -> Path:
-        """Name this attempt's own folder, given that of the first attempt: one that is named after its seed is named after this one's."""
+        """Name this attempt's folder from that of the first attempt; a seed in the name is replaced by this attempt's."""
         if self.number and (named := re.fullmatch(r"seed(\d+)", folder.name)):
             return folder.with_name(f"seed{self.seed(int(named[1]))}")
         return folder.with_name(f"{folder.name}-try{self.number + 1}") if self.number else folder
@@ -50,7 +50,7 @@ class Attempt:
 
     @cached_property
     def loss(self) -> float | None:
-        """Mean training loss over the last tenth of the steps; infinite where it diverged, None when the training is not finished."""
+        """Mean training loss over the last tenth of the steps; infinite if it diverged, None if the training is not finished."""
         if not self._manifest:
             return None
         losses = read_table(self.training / "history.csv")["loss"].astype(float)
@@ -59,7 +59,7 @@ class Attempt:
 
     @property
     def plateau(self) -> float | None:
-        """Training loss of a model that knows how often each answer is right and nothing of the pictures; None of earlier versions."""
+        """Training loss of a model that knows how often each answer is right, but ignores the pictures; None for earlier versions."""
         level = self._manifest.get("plateau_loss")
         return None if level is None else float(level)
 
@@ -68,14 +68,14 @@ class Attempt:
         if self.loss is None:
             return False
         if self.plateau is None:
-            raise InputError(f"{self.training}: was finetuned by an earlier version, which did not note the plateau; choose another --out")
+            raise InputError(f"{self.training}: finetuned by an earlier version, which did not record the plateau; choose another --out")
         return self.loss >= (1 - restarts.within) * self.plateau
 
 
 def attempts_needed(first: Path, restarts: Restarts | None) -> list[Attempt]:
-    """List the attempts that the rule asks for, as far as is known: those that are finished, and the next one where one is wanted.
+    """List the attempts that the rule asks for so far: the finished ones, and the next one if needed.
 
-    More attempts than these may lie there, from a run with another rule. They do not count: what comes out depends on the rule alone.
+    The folder may contain more attempts, from a run with another rule. They do not count: the result depends on the rule alone.
     """
     attempts: list[Attempt] = []
     for number in range(1 if restarts is None else restarts.attempts):
@@ -86,8 +86,8 @@ def attempts_needed(first: Path, restarts: Restarts | None) -> list[Attempt]:
 
 
 def selected_attempt(attempts: list[Attempt]) -> Attempt | None:
-    """Select the last attempt: the one that left the plateau, else the last that was allowed; None while one is not finished.
+    """Select the last attempt: the one that left the plateau, else the last allowed one; None while one is not finished.
 
-    Nothing is chosen by how far the loss has fallen: among trainings that left the plateau there is no choice.
+    Attempts are not chosen by how far the loss has fallen: the first that left the plateau counts.
     """
     return None if any(attempt.loss is None for attempt in attempts) else attempts[-1]

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 NOT_ALONE = "no arm reference_only shows the references of '{}' alone; without it nothing says what a trained model can tell from them"
 MAY_CHANGE = {"title", "arms", "blocks", "comparisons", "restarts", "keep_models"}
-"""What a study may be given anew when it is run again; all else is refused, and so is a cell whose own arm has changed."""
+"""Settings that may change when a study is run again; other changes are refused, and so is a cell whose own arm has changed."""
 
 
 def study(config: StudyConfig, out: Path | str, *, workers: int = 1, quiet: bool = False) -> None:
-    """Run a study; called again after a kill, or with more blocks, it goes on.
+    """Run a study; called again after a kill, or with more blocks, it continues.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def study(config: StudyConfig, out: Path | str, *, workers: int = 1, quiet: bool
     workers : int, default 1
         Cells at a time; results do not depend on it where ``training.threads`` and ``evaluation.threads`` are fixed.
     quiet : bool, default False
-        Whether to say nothing of the progress.
+        Print no messages about the progress.
 
     Raises
     ------
@@ -57,7 +57,7 @@ def study(config: StudyConfig, out: Path | str, *, workers: int = 1, quiet: bool
     with RunFolder(out, "study", identity) as folder:
         write_json(out / SETTINGS, config.model_dump(mode="json"))
         cohorts = _cohorts(config, folder.path, quiet)
-        # Every cell is spelled out here: settings that cannot be read stop the study before anything is trained.
+        # Every cell is written out here: settings that cannot be read stop the study before any training.
         planned = {point: _planned(config, point, cohorts[point.cohort], folder.path) for block in blocks for point in block}
         log(f"study: {len(planned)} cells in {len(blocks)} blocks, {workers} at a time", quiet)
         done: list[DesignPoint] = []
@@ -76,7 +76,7 @@ def study(config: StudyConfig, out: Path | str, *, workers: int = 1, quiet: bool
 
 @dataclass(frozen=True)
 class _PlannedCell:
-    """A cell of the study, its folder, and the hash of what decides it, which is noted there when it is begun."""
+    """A cell of the study, its folder, and the hash of its settings, which is recorded there at the start."""
 
     cell: TrainingCell
     folder: Path
@@ -104,7 +104,7 @@ def _run_noted(planned: _PlannedCell) -> float:
 
 
 def _cohorts(config: StudyConfig, out: Path, quiet: bool) -> dict[str, Cohort]:
-    """Make the phantoms that are not there, load all cohorts, and audit those that come from a folder."""
+    """Make missing phantoms, load all cohorts, and audit those from a folder."""
     import pandas as pd
 
     from empirical.audit import audit

@@ -52,7 +52,7 @@ class CurvePoint:
 
     @property
     def _one_for_all_seeds(self) -> bool:
-        """Whether this is the model off the shelf, scored once: it is the same model whatever the seed of a training."""
+        """Whether this is the model off the shelf, scored once: it is the same model for every training seed."""
         return self.n_train == 0 and len(self.by_seed) == 1
 
     def _scores_of(self, seed: int) -> Floats:
@@ -63,7 +63,7 @@ class CurvePoint:
         return table["p_positive"].to_numpy(dtype=float)
 
     def seeds_with(self, *others: CurvePoint) -> list[int]:
-        """List the seeds that this and other points have in common."""
+        """List the seeds that this point shares with others."""
         trained = [set(point.by_seed) for point in (self, *others) if not point._one_for_all_seeds]
         return sorted(set.intersection(*trained)) if trained else [next(iter(self.by_seed))]
 
@@ -112,7 +112,7 @@ def _estimate(points: list[CurvePoint], weights: list[float], seeds: list[int]) 
 
 
 def shared_references(points: Iterable[CurvePoint]) -> list[list[str]] | None:
-    """References of each item, in any of the points, where some serve several patients; None where each patient has references alone."""
+    """References of each item, in any of the points, if some serve several patients; None if no patients share references."""
     names, owners = _references(points)
     if not any(len(patients) > 1 for patients in owners.values()) or len(owners) == 1 or max(map(len, names.values())) > MOST_MEMBERSHIPS:
         return None
@@ -126,7 +126,7 @@ def _references(points: Iterable[CurvePoint]) -> tuple[dict[str, set[str]], dict
     for point in points:
         table = next(iter(point.by_seed.values())).table
         for item, patient, entry in zip(table["item_id"], table["patient_id"], table["reference_ids"], strict=True):
-            others = {str(name) for name in entry} - {str(item)}  # an item beside itself (arm `duplicate`) is no reference
+            others = {str(name) for name in entry} - {str(item)}  # the item itself (arm `duplicate`) is not a reference
             names.setdefault(item, set()).update(others)
             for name in others:
                 owners.setdefault(name, set()).add(patient)
@@ -134,7 +134,7 @@ def _references(points: Iterable[CurvePoint]) -> tuple[dict[str, set[str]], dict
 
 
 def _effective_references(points: Iterable[CurvePoint]) -> float:
-    """References, by their use, (sum of uses)^2 / sum of squared uses over the items; NaN where no arm shows any but the query itself."""
+    """Effective number of references, (sum of uses)^2 / sum of squared uses over the items; NaN if no arm shows a reference."""
     names, _ = _references(points)
     uses = np.array([*Counter(name for item, entry in names.items() for name in entry - {item}).values()], dtype=float)
     return float(uses.sum() ** 2 / (uses**2).sum()) if len(uses) else np.nan
@@ -146,7 +146,7 @@ def comparison_rows(
     """Compare arms at every number of patients, before and after finetuning, over the curve, and the first arm on fewer patients.
 
     The rows have the columns of ``comparisons.csv``; of a mean over the curve, ``n_train`` and ``n_train_b`` are its ends. p-values of a
-    kind are a family (Holm). Where a cohort lacks the second arm, it is taken from a cohort of the same queries (equal values of
+    kind are a family (Holm). If a cohort does not have the second arm, it is taken from a cohort of the same queries (equal values of
     `same_queries`): an arm without references is the same there.
     """
     known = {(point.cohort, point.arm, point.n_train): point for point in points}

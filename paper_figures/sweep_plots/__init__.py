@@ -1,7 +1,7 @@
 """Plots of a sweep, one kind per file: nested-loop plot, zip plot, lolly plot, heat map over two factors.
 
-A kind's module has ``collect(results, request)``, which gives a `PlotData` with every number that is shown, and ``draw(plot_data)``;
-`plot_data` holds what the kinds share. A new kind is such a module and its line in `KINDS`.
+A kind's module has ``collect(results, request)``, which returns a `PlotData` with every number that is shown, and ``draw(plot_data)``;
+`plot_data` has the shared parts. A new kind is such a module and its line in `KINDS`.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ KINDS = {"nested-loop": "nested_loop", "zip": "zip_plot", "lolly": "lolly", "hea
 """Kind of plot to module."""
 
 FILE_NAME = r"\w[\w. -]{0,99}"
-"""What a file's name is on every system, without the suffix: no separator of folders in it, and no dot before it."""
+"""File names that are valid on every system, without the suffix: no folder separator, and no dot at the beginning."""
 
 
 def draw_sweep(folder: Path | str, kind: str, request: PlotRequest, out: Path | str | None = None, name: str | None = None) -> Path:
-    """Draw a plot of a sweep and return the PNG; PDF and CSV lie beside it."""
+    """Draw a plot of a sweep and return the PNG; PDF and CSV are beside it."""
     from paper_figures.plotting import style
     from paper_figures.plotting.provenance import save_figure
     from paper_figures.sweep_plots import plot_data as shared
@@ -35,7 +35,7 @@ def draw_sweep(folder: Path | str, kind: str, request: PlotRequest, out: Path | 
     if kind not in KINDS:
         raise InputError(f"--kind {kind}: must be one of {', '.join(KINDS)}{did_you_mean(kind, KINDS)}")
     if name is not None and not re.fullmatch(FILE_NAME, name):
-        raise InputError(f"--name {name}: is no file's name; give up to 100 letters, digits and any of '-_. ', and a folder by --out")
+        raise InputError(f"--name {name}: is not a file name; give up to 100 letters, digits and any of '-_. ', and the folder with --out")
     folder = Path(folder)
     results = Results.open(folder)
     module = importlib.import_module(f"paper_figures.sweep_plots.{KINDS[kind]}")

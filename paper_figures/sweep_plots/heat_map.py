@@ -56,7 +56,7 @@ def collect(results: Results, request: PlotRequest) -> PlotData:
 
 
 def _axes_of_map(factors: list[str], request: PlotRequest) -> tuple[str, str]:
-    """The factors across and up: those that are asked for, else the last ones of the design, which vary fastest."""
+    """The factors across and up: the requested ones, else the last ones of the design, which vary fastest."""
     unknown = [name for name in (request.x, request.y) if name is not None and name not in factors]
     if unknown:
         raise InputError(
@@ -85,7 +85,7 @@ def draw(plot_data: PlotData) -> Figure:
     panels = figure.subplots(rows, columns, squeeze=False)
     colours, lowest, highest = _colour_scale(plot_data)
     usual_mcse = float(plot_data.data["mcse"].median())
-    digits = max(0, min(5, int(1 - np.floor(np.log10(usual_mcse))))) if usual_mcse > 0 else 2  # two digits of the usual MCSE
+    digits = max(0, min(5, int(1 - np.floor(np.log10(usual_mcse))))) if usual_mcse > 0 else 2  # two digits of the typical MCSE
     for axes, (_, cells) in zip(panels.flat, groups, strict=False):
         _panel(axes, cells, x, y, digits, cmap=colours, vmin=lowest, vmax=highest)
         first: dict[Any, Any] = cells.iloc[0].to_dict()
@@ -98,12 +98,12 @@ def draw(plot_data: PlotData) -> Figure:
     bar = figure.colorbar(panels[0, 0].collections[0], ax=panels, label=measure_label(plot_data.measure), aspect=25, pad=0.02)
     low, high = plot_data.data["value"].min(), plot_data.data["value"].max()
     if high > low:
-        bar.ax.set_ylim(low, high)  # a coverage above 1 need not have a colour
+        bar.ax.set_ylim(low, high)  # a coverage above 1 needs no colour
     return figure
 
 
 def _colour_scale(plot_data: PlotData) -> tuple[str, float, float]:
-    """Two hues around the ideal value, or around 0 where values have both signs; one hue otherwise."""
+    """Two hues around the ideal value, or around 0 if values have both signs; else one hue."""
     low, high = float(plot_data.data["value"].min()), float(plot_data.data["value"].max())
     centre = 0.0 if plot_data.nominal is None and low < 0 < high else plot_data.nominal
     if centre is None:

@@ -1,4 +1,4 @@
-"""Lolly plot: a measure of each method in each cell as a dot on a stick that starts where the method would ideally be."""
+"""Lolly plot: a measure of each method in each cell as a dot on a stick that starts at the ideal value."""
 
 from __future__ import annotations
 

@@ -114,5 +114,5 @@ def _loops(axes: Axes, plot_data: PlotData) -> None:
 
 
 def _abbreviated(names: str) -> str:
-    """The first levels and the last one, where they are too long to stand beside the axis."""
+    """The first levels and the last one, if they are too long to fit beside the axis."""
     return names if len(names) <= 26 else f"{names[:11].rsplit(',', 1)[0]}, … {names.rsplit(', ', 1)[1]}"

@@ -1,4 +1,4 @@
-"""What the plots of a sweep share: the request, the table of a measure, and how measures, factors and levels are written."""
+"""Shared parts of the plots of a sweep: the request, the table of a measure, and the notation of measures, factors and levels."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
     from theory.sweeps import Results
 
 ESTIMATE = "estimate"
-"""The measure that is no performance measure: the mean estimate, to be shown beside the true value."""
+"""The mean estimate, which is not a performance measure but is shown beside the true value."""
 
 METHOD_COLOURS = LINES
 Z = 1.959964  # of a 95 % interval
 LONGEST_TITLE = 80  # letters
-CANNOT_BE_GIVEN = "cannot be given"  # a measure of a method that lacks what it needs, such as an interval
+CANNOT_BE_GIVEN = "cannot be given"  # a measure of a method without the necessary result, for example an interval
 
 NOT_FACTORS = (
     "cell", "truth", "method", "measure", "value", "mcse", "completed", "failed", "note", "wanted", "attempted", "done", "stopped",
 )  # fmt: skip
-"""Columns of a table of performance that are no factors of the design."""
+"""Columns of a table of performance that are not factors of the design."""
 
 NOMINAL = {
     "bias": 0.0,
@@ -36,7 +36,7 @@ NOMINAL = {
     "bias_eliminated_coverage": 0.95,
     "type_1_error": 0.05,
 }
-"""Measure to the value that it would ideally have."""
+"""From a measure to its ideal value."""
 
 LABELS = {
     "relative_bias": "relative bias",
@@ -55,11 +55,11 @@ LABELS = {
 
 @dataclass(frozen=True)
 class PlotRequest:
-    """What a plot is to show."""
+    """The request for a plot."""
 
     measure: str = "bias"  # a performance measure, or 'estimate'
     methods: Sequence[str] = ()  # all when empty
-    where: Mapping[str, str] = field(default_factory=dict)  # factor to the level that the cells must have, as typed
+    where: Mapping[str, str] = field(default_factory=dict)  # from a factor to the level that the cells must have, as typed
     x: str | None = None  # factors of a heat map
     y: str | None = None
 
@@ -73,12 +73,12 @@ class PlotData:
     measure: str
     title: str
     caption: str
-    nominal: float | None = None  # the value that the measure would ideally have
-    subtitle: str = ""  # how many replicates, for a reader who sees no caption
+    nominal: float | None = None  # the measure's ideal value
+    subtitle: str = ""  # number of replicates, for a reader without the caption
 
 
 def measure_table(results: Results, request: PlotRequest) -> tuple[pd.DataFrame, list[str]]:
-    """Compute a measure in the cells and methods that are asked for.
+    """Compute a measure in the requested cells and methods.
 
     Returns a row per cell and method in the order of the design (the factors that vary, ``truth, method, measure, value, mcse, completed,
     failed, note``), and the names of those factors.
@@ -96,7 +96,7 @@ def measure_table(results: Results, request: PlotRequest) -> tuple[pd.DataFrame,
 
 
 def select(table: pd.DataFrame, request: PlotRequest) -> pd.DataFrame:
-    """Select the rows of the cells and methods that are asked for."""
+    """Select the rows of the requested cells and methods."""
     unknown = [name for name in request.methods if name not in set(table["method"])]
     if unknown:
         raise InputError(
@@ -119,7 +119,7 @@ def select(table: pd.DataFrame, request: PlotRequest) -> pd.DataFrame:
 
 
 def same_level(value: Any, text: str) -> bool:
-    """Whether a level of a factor is the one that a user typed.
+    """Whether a level of a factor is the typed one.
 
     Examples
     --------
@@ -138,7 +138,7 @@ def varying_factors(table: pd.DataFrame) -> list[str]:
 
 
 def plot_title(results: Results, measure: str) -> str:
-    """The first sentence of the study's aims where that is short, else its name; and the measure."""
+    """The first sentence of the study's aims if it is short, else its name; and the measure."""
     first = results.study.aims.partition(".")[0].strip()
     return f"{first if 0 < len(first) <= LONGEST_TITLE else results.study.name}: {measure_label(measure)}"
 
@@ -172,7 +172,7 @@ def cell_label(row: Mapping[Any, Any], factors: Sequence[str]) -> str:
 
 
 def replicates_sentence(table: pd.DataFrame) -> str:
-    """How many replicates the numbers rest on, how many failed, and how many numbers are missing."""
+    """Numbers of replicates, of failed ones, and of missing values."""
     least, most, failed = int(table["completed"].min()), int(table["completed"].max()), int(table["failed"].max())
     count = f"{most:,}" if least == most else f"{least:,} to {most:,}"
     missing = int(table["value"].isna().sum())

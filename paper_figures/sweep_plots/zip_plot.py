@@ -1,4 +1,4 @@
-"""Zip plot: the intervals of all replicates, sorted by how far they are from the true value, so that those that miss it stand on top."""
+"""Zip plot: the intervals of all replicates, sorted by distance from the true value, so that those that miss it are on top."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _intervals(results: Results, cells: pd.DataFrame, factors: list[str]) -> pd.
 
 
 def _first_replicates(results: Results, cell: str, methods: list[str]) -> pd.DataFrame:
-    """Read the first replicates of a cell: no more batches than the intervals that are drawn need, where half of them may be missing."""
+    """Read the first replicates of a cell: only the batches that the drawn intervals need, even if half of them are missing."""
     import pandas as pd
 
     found, count = [], 0
@@ -78,7 +78,7 @@ def _first_replicates(results: Results, cell: str, methods: list[str]) -> pd.Dat
 
 
 def _ranked(intervals: pd.DataFrame, row: dict[Any, Any], factors: list[str]) -> pd.DataFrame:
-    """Rank intervals by the distance of their middle from the truth in half widths; an open one that misses it comes first of those."""
+    """Rank intervals by the distance of their middle from the truth in half widths; open ones that miss it come first."""
     truth, half = row["truth"], (intervals["upper"] - intervals["lower"]) / 2
     covers = (intervals["lower"] <= truth) & (truth <= intervals["upper"])
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -67,7 +67,7 @@ def test_a_prompt_that_is_no_file_is_one_short_line(name: str) -> None:
 def test_a_token_of_the_model_in_a_prompt_is_laid_to_the_prompt(cohort: Cohort, tmp_path: Path, token: str, doctor: bool) -> None:
     file = tmp_path / "prompt.txt"
     file.write_text(f"{{reference}}{{query}} {token} {{finding}}? {{answers}}\n")
-    with pytest.raises(InputError, match=f"prompts.pair: '{file}' has the model's special token") as caught:
+    with pytest.raises(InputError, match=f"prompts.pair: '{file}' contains the model's special token") as caught:
         evaluate(evaluation(cohort, prompts={"pair": str(file)}, doctor=doctor), tmp_path / "run", quiet=True)
     assert token in str(caught.value)
     if not doctor:
@@ -115,7 +115,7 @@ def test_a_model_without_a_tokenizer_is_one_line(tmp_path: Path, family: str) ->
         save_tiny(family, folder)
     for name in ("tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt"):
         (folder / name).unlink(missing_ok=True)
-    with pytest.raises(InputError, match="holds no tokenizer"):
+    with pytest.raises(InputError, match="contains no tokenizer"):
         load_vlm(ModelConfig(name=str(folder)))
 
 
@@ -127,7 +127,7 @@ def test_a_picture_that_a_family_does_not_take_is_named_before_the_run(cohort: C
     thin = replace(thin, table=thin.table.assign(sha256="", family=""))
     thin.save()
     model = {"name": str(save_tiny("qwen2_vl", tmp_path / "model"))}
-    with pytest.raises(InputError, match=rf"{image.name} \(1000 x 4 pixels\): the model does not take") as caught:
+    with pytest.raises(InputError, match=rf"{image.name} \(1000 x 4 pixels\): the model does not accept") as caught:
         evaluate(evaluation(thin, model=model, arms=[{"arm": "single"}]), tmp_path / "run", quiet=True)
     assert "\n" not in str(caught.value) and not list((tmp_path / "run").glob("pieces/*.parquet"))
     crossed = {"cohort": str(thin.folder), "models": [model], "patients": 2, "references": 2, "threads": 1}
@@ -137,7 +137,7 @@ def test_a_picture_that_a_family_does_not_take_is_named_before_the_run(cohort: C
         "crossed": lambda out: crossed_scores(CrossedConfig.model_validate(crossed), out, quiet=True),
     }
     for name, analyse in analyses.items():
-        with pytest.raises(InputError, match="pixels\\): the model does not take"):
+        with pytest.raises(InputError, match="pixels\\): the model does not accept"):
             analyse(tmp_path / name)
 
 

@@ -186,7 +186,7 @@ def test_a_key_that_stands_twice_is_refused(write: Write, tmp_path: Path, capsys
 def test_a_plot_is_not_drawn_outside_its_folder(tmp_path: Path, name: str) -> None:
     run(design(fixed={"n": 1}), tmp_path / "a" / "b")
     before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(InputError, match=r"(?s)--name .*is no file's name"):
+    with pytest.raises(InputError, match=r"(?s)--name .*is not a file name"):
         draw_sweep(tmp_path / "a" / "b", "nested-loop", PlotRequest(), name=name)
     assert sorted(tmp_path.rglob("*")) == before
 

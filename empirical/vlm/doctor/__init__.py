@@ -1,4 +1,4 @@
-"""Checks of a model before it is used: that it reads several images, pads, is supervised, saved and sped up as this package assumes.
+"""Checks of a model before use: that several images, padding, labels, saving and the faster paths work as this package assumes.
 
 A check is a function of a `ModelUnderTest` that returns an `Outcome`, (passed, detail); ``diagnosis`` lists them by name and runs them.
 ``inputs`` checks what goes into the model, ``vision`` the fast vision tower, ``scoring_paths`` that different ways to a score agree,

@@ -1,4 +1,4 @@
-"""Adapters: the layers they are put on, gradients, and whether a saved adapter loads to the same scores."""
+"""Adapters: their layers, their gradients, and whether a saved adapter gives the same scores after loading."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from empirical.vlm.feature_cache.tower import base_of
 from empirical.vlm.lora_precision import compute_in_base_dtype, randomize_adapter
 from empirical.vlm.weights import ignore_peft_deprecation, is_noop_adapter
 
-STD = 0.2  # of random adapters: their product is as large as weights are, so that a lost tensor shows
+STD = 0.2  # of random adapters: their product is as large as usual weights, so that a lost tensor is noticed
 
 
 def lora_layers(subject: ModelUnderTest) -> Outcome:
@@ -26,7 +26,7 @@ def lora_layers(subject: ModelUnderTest) -> Outcome:
     in_tower = {name for name in names if _in_vision_tower(subject, name)}
     astray = (language & in_tower) | (vision - in_tower)
     passed = bool(language and vision) and not astray
-    return passed, f"{len(language)} language and {len(vision)} vision layers, {len(astray)} of them astray"
+    return passed, f"{len(language)} language and {len(vision)} vision layers, {len(astray)} of them misplaced"
 
 
 def gradients(subject: ModelUnderTest) -> Outcome:
@@ -49,7 +49,7 @@ def gradients(subject: ModelUnderTest) -> Outcome:
 
 
 def _behind_last_used_layer(subject: ModelUnderTest, name: str, trainable: dict[str, Any]) -> bool:
-    """Whether a weight is in a vision layer behind the last one used: some families take features before the end of the tower."""
+    """Whether a weight is in a vision layer after the last one used: some families take features before the end of the tower."""
 
     def vision_layer(name: str) -> int:
         number = re.search(r"layers?\.(\d+)\.", name)
@@ -110,7 +110,7 @@ def _scores(subject: ModelUnderTest, model: Any, rows: list) -> np.ndarray:
 
 @contextmanager
 def _random_adapter(subject: ModelUnderTest) -> Iterator[Any]:
-    """Put a random adapter on language and vision layers for a while; afterwards the model is as it was."""
+    """Put a random adapter on language and vision layers inside the block; afterwards the model is unchanged."""
     import peft
 
     model, family = subject.vlm.model, subject.vlm.family
@@ -144,7 +144,7 @@ def _restore(wrapped: Any, model: Any, before: str | None, flags: dict[str, bool
 
 
 def _unwrap(wrapped: Any) -> None:
-    """Unwrap the layers that held our adapter and no other: peft leaves empty wrappers, under which weights have other names."""
+    """Unwrap the layers that had only our adapter: peft leaves empty wrappers, which give weights other names."""
     for name, module in list(wrapped.named_modules()):
         if hasattr(module, "base_layer") and not any(getattr(module, kind, None) for kind in ("lora_A", "lora_embedding_A")):
             wrapped.set_submodule(name, module.base_layer)

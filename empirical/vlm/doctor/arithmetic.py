@@ -1,4 +1,4 @@
-"""Float32 arithmetic on weights kept in a half format: what a model computes, apart from rounding."""
+"""Float32 arithmetic on weights kept in a half format: a model's result without rounding errors."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 @contextmanager
 def float32_arithmetic() -> Iterator[None]:
-    """Compute products, sums and attention in float32 for a while, without TensorFloat32, whatever format the weights are kept in.
+    """Compute products, sums and attention in float32 inside the block, without TensorFloat32, for weights of any format.
 
-    Each weight is cast to float32 for the one operation that needs it, so the extra memory is that of the largest matrix, not of a copy
+    Each weight is cast to float32 only for the operation that needs it, so the extra memory is that of the largest matrix, not of a copy
     of the model.
 
     Examples
@@ -64,7 +64,7 @@ def _mode_class() -> type[TorchFunctionMode]:
 
 
 def _operations() -> frozenset[Callable[..., Any]]:
-    """Return the operations that round, or that demand one format of all their inputs."""
+    """Return the operations that round, or that need all inputs in one format."""
     import torch
     from torch.nn import functional
 

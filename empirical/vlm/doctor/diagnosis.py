@@ -50,7 +50,7 @@ class Check:
     Parameters
     ----------
     name : str
-        The statement that was checked, such as "attention backends agree".
+        The statement that was checked, for example "attention backends agree".
     passed : bool
         Whether the statement holds for the model.
     detail : str
@@ -86,7 +86,7 @@ class Diagnosis:
         return html_frame(f"Diagnosis of '{self.model}'", self.to_frame())
 
     def to_frame(self) -> pd.DataFrame:
-        """Lay the checks out as a table.
+        """Tabulate the checks.
 
         Returns
         -------
@@ -99,7 +99,7 @@ class Diagnosis:
 
     @property
     def passed(self) -> bool:
-        """Whether every check holds."""
+        """Whether every check passed."""
         return all(check.passed for check in self.checks)
 
     def to_dict(self) -> dict[str, Any]:
@@ -152,7 +152,7 @@ def diagnose_loaded(vlm: VisionLanguageModel, prompts: PromptConfig | None = Non
 
     subject = ModelUnderTest(vlm, prompts or PromptConfig())
     checks = SCORING_CHECKS | (THOROUGH_CHECKS if thorough else {})
-    with torch.random.fork_rng():  # libraries draw where we do not; what comes after must not depend on a check
+    with torch.random.fork_rng():  # libraries draw random numbers; later results must not depend on a check
         return Diagnosis(vlm.config.name, tuple(_run(name, check, subject) for name, check in checks.items()))
 
 

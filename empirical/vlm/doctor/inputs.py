@@ -1,4 +1,4 @@
-"""What goes into the model: tokens, pixels, positions, labels."""
+"""The model's inputs: tokens, pixels, positions, labels."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def answers(subject: ModelUnderTest) -> Outcome:
-    """No answer is the beginning of another: their probabilities would overlap. `answer_forms` raises if one is."""
+    """No answer is the beginning of another, or their probabilities would overlap; `answer_forms` raises then."""
     from empirical.vlm.inference.scoring import answer_forms
 
     forms = answer_forms(subject.encoder, subject.prompts.answers)
@@ -44,9 +44,9 @@ def features(subject: ModelUnderTest) -> Outcome:
 
 
 def same_query(subject: ModelUnderTest) -> Outcome:
-    """The query reaches the model with the same pixels and the same number of tokens in every arm, whatever stands beside it.
+    """The query reaches the model with the same pixels and the same number of tokens in every arm, whatever the other images.
 
-    Otherwise a comparison of arms would be one of resolutions: LLaVA-OneVision by itself gives a lone image five times the tokens.
+    Otherwise a comparison of arms would compare resolutions: LLaVA-OneVision by default gives a single image five times the tokens.
     """
     import torch
 
@@ -59,7 +59,7 @@ def same_query(subject: ModelUnderTest) -> Outcome:
 def _query(subject: ModelUnderTest, example: Example) -> tuple[int, torch.Tensor]:
     """Return the query's number of tokens and its pixels.
 
-    Its tokens are those of the prompt minus the references'. A reference's are those of a prompt that shows it in every place, divided by
+    Its tokens are those of the prompt minus those of the references. A reference's are those of a prompt with it in every place, divided by
     the number of places.
     """
     batch = subject.encode(example)
@@ -81,7 +81,7 @@ def decoded_prompt(subject: ModelUnderTest) -> Outcome:
     token = tokenizer.decode([subject.vlm.model.config.image_token_id]) if hasattr(subject.vlm.model.config, "image_token_id") else "\0"
     shown = re.sub(f"({re.escape(token)})+", token, text)
     place = 0
-    for word in (word for part in example.parts for word in part.text.split()):  # no pattern: it could search for ever
+    for word in (word for part in example.parts for word in part.text.split()):  # no regular expression: it could search forever
         found = text.find(word, place)
         if found < 0:
             return False, f"{shown!r}"
@@ -105,7 +105,7 @@ def positions(subject: ModelUnderTest) -> Outcome:
 
     batch = subject.encode(subject.example("square"), subject.example("wide", "tall"), subject.example("tall", "large", "wide"))
     wrong = subject.vlm.family.check_positions(base_of(subject.vlm.model), batch)
-    return not wrong, wrong or "as the family's rule has them, for 1, 2 and 3 images in a batch"
+    return not wrong, wrong or "as in the family's rule, for 1, 2 and 3 images in a batch"
 
 
 def no_truncation(subject: ModelUnderTest) -> Outcome:

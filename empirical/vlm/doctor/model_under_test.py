@@ -1,4 +1,4 @@
-"""The model that the doctor checks, with synthetic images to show it and the tolerance for its scores."""
+"""The model that the doctor checks, with synthetic images and the tolerance for its scores."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from empirical.vlm.inference.encoder import Batch
 
 Outcome = tuple[bool, str]
-"""Whether a check passed, and the numbers behind it."""
+"""Whether a check passed, and its numbers."""
 
 WORDS = {"modality": "chest X-ray", "finding": "a nodule", "answers": "yes or no", "control": "healthy"}
 SIZES = {"square": (224, 224), "other": (224, 224), "wide": (240, 160), "tall": (160, 240), "large": (448, 448)}
@@ -31,7 +31,7 @@ ARMS = (("square",), ("square", "square"), ("square", "other"), ("square", "larg
 
 
 def sample_images() -> dict[str, Image]:
-    """Draw different RGB images, one of each of `SIZES`; only that they differ matters."""
+    """Draw different RGB images, one of each of `SIZES`; their content does not matter."""
     from PIL import Image
 
     rng = np.random.default_rng(0)
@@ -44,7 +44,7 @@ class ModelUnderTest:
 
     def __init__(self, vlm: VisionLanguageModel, prompts: PromptConfig) -> None:
         self.vlm, self.prompts = vlm, prompts
-        self._float32_tolerance: float | None = None  # set while it computes in float32 arithmetic
+        self._float32_tolerance: float | None = None  # true while it computes in float32 arithmetic
         self.encoder = Encoder(vlm.processor, vlm.family, sample_images().__getitem__)
 
     def example(self, query: str, *references: str) -> Example:
@@ -85,8 +85,8 @@ class ModelUnderTest:
 
     @contextmanager
     def in_float32(self) -> Iterator[None]:
-        """Compute in float32 for a while, with the weights as they are; flash attention, which cannot, is replaced by torch's own."""
-        # the tolerance is measured first: inside, nothing is rounded to the half format
+        """Compute in float32 inside the block, with unchanged weights; flash attention, which cannot, is replaced by torch's own."""
+        # measure the tolerance first: inside the block nothing is rounded to the half format
         before, self._float32_tolerance = self._float32_tolerance, self._tolerance_in_float32()
         try:
             with self._float32():
@@ -132,7 +132,7 @@ class ModelUnderTest:
 
         Two ways :math:`a, b` to a value :math:`t` are at most :math:`|a-t|+|b-t|` apart. In a half format :math:`|a-t|` is measured on
         the plain path (`rounding_error`, :math:`E`, the largest of thousands), and another way that is no worse stays within :math:`2E`.
-        No constant would do: a bfloat16 logit of 30 comes in steps of 0.125 already.
+        No constant would work: a bfloat16 logit of 30 already has steps of 0.125.
 
         In float32 arithmetic on weights in a half format, rounding errors shrink as the spacing of numbers does,
         :math:`\varepsilon_{32}/\varepsilon_{16}` (to first order they are proportional to it). But sums of products are rounded there at
@@ -152,16 +152,16 @@ class ModelUnderTest:
         return max(1e3 * single, 200 * condition * single)
 
     def compare(self, one: np.ndarray | Sequence[float], other: np.ndarray | Sequence[float], tokens: int = 1) -> Outcome:
-        """Compare two ways to the same log-probabilities, each a sum over so many tokens."""
+        """Compare two ways to the same log-probabilities, each a sum over the given number of tokens."""
         difference, allowed = float(np.abs(np.asarray(one) - np.asarray(other)).max()), tokens * self.tolerance
         return difference <= allowed, f"largest difference {difference:.1e}, allowed {allowed:.1e}"
 
 
 def in_both_precisions(check: Callable[[ModelUnderTest], Outcome]) -> Callable[[ModelUnderTest], Outcome]:
-    """Run a comparison of two ways to a score twice when the model is in a half format: in float32 arithmetic, and as it computes.
+    """Run a comparison of two ways to a score; for a model in a half format twice: in float32 arithmetic, and in its own format.
 
-    A wrong mask, position or feature moves a score by much more than float32 rounds, so the first run tells it from rounding, however
-    large that is in the half format. The second sees that the half format's own kernels are no worse than on the plain path.
+    A wrong mask, position or feature moves a score by much more than float32 rounding, so the first run tells it from rounding, however
+    large that is in the half format. The second checks that the half format's own kernels are no worse than on the plain path.
     """
 
     @wraps(check)

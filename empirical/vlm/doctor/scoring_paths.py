@@ -30,7 +30,7 @@ def _right_padded(subject: ModelUnderTest, rows: list) -> np.ndarray:
 
 
 def image_order(subject: ModelUnderTest) -> Outcome:
-    """Which image is the query and which the reference matters to the model."""
+    """The model's scores depend on which image is the query and which the reference."""
     one, reversed_order = subject.scores(subject.example("square", "other"), subject.example("other", "square"))
     difference = float(np.abs(one - reversed_order).max())
     return difference > 0, f"log-probabilities move by {difference:.1e}"
@@ -79,7 +79,7 @@ def generation(subject: ModelUnderTest) -> Outcome:
 
 @in_both_precisions
 def attention_backends(subject: ModelUnderTest) -> Outcome:
-    """Every attention backend that this machine has gives the same scores."""
+    """All attention backends of this machine give the same scores."""
     from empirical.vlm.feature_cache.tower import base_of
 
     model = base_of(subject.vlm.model)

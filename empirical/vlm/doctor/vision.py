@@ -25,7 +25,7 @@ def fast_vision(subject: ModelUnderTest) -> Outcome:
 
 
 def _features(subject: ModelUnderTest) -> torch.Tensor:
-    """Compute all features that the language model gets, those of its deeper layers included, as one vector."""
+    """Compute all features that the language model gets, including those for its deeper layers, as one vector."""
     import torch
 
     from empirical.vlm.feature_cache.tower import flatten_features, image_features

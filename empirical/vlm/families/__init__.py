@@ -1,7 +1,7 @@
-"""What each model family needs that others do not, one file each; no other code asks which family a model is of.
+"""What is specific to each model family, one file each; no other code asks for a model's family.
 
 ``base`` holds `ModelFamily`, whose fields are the hooks. `MODULES` is the registry: the ``model_type`` of a ``config.json`` and the file
-here that describes it, which is imported on first use. The facts were checked by running tiny models of each family, not read off a
+here that describes it, which is imported on first use. The facts were checked by running tiny models of each family, not copied from a
 model card. ``docs/development/add-a-model-family.md`` has the steps to add one.
 """
 

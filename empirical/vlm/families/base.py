@@ -1,4 +1,4 @@
-"""`ModelFamily`: what one family of vision-language models needs that others do not, and the defaults of its hooks."""
+"""`ModelFamily`: what is specific to a family of vision-language models, and the defaults of its hooks."""
 
 from __future__ import annotations
 
@@ -31,23 +31,23 @@ def sum_over_channels(batch: Batch, image: int, values: torch.Tensor) -> torch.T
 
 
 def no_extra_inputs(model: Any, batch: Batch, cut: int) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return no further inputs for the two parts of a prompt: the attention mask says everything."""
+    """Return no further inputs for the two parts of a prompt: the attention mask is enough."""
     return {}, {}
 
 
 def check_attention_mask(model: Any, batch: Batch) -> str:
-    """Return what is wrong with a batch's positions when the attention mask alone decides them; '' if nothing."""
+    """Return what is wrong with a batch's positions if the attention mask alone decides them; '' if nothing is."""
     return "" if "attention_mask" in batch else "no attention_mask"
 
 
 def no_fast_vision(model: Any, on: bool) -> int:
-    """Leave the vision tower as it is: transformers computes it without loops."""
+    """Keep the vision tower unchanged: transformers computes it without loops."""
     return 0
 
 
 @dataclass(frozen=True)
 class ModelFamily:
-    """What a model family needs that others do not; the defaults fit a family without peculiarities."""
+    """What is specific to a model family; the defaults suit a family without peculiarities."""
 
     model_type: str  # as in the model's ``config.json``
     # regular expressions (full match on module names) of the linear layers of the language model, the default place of LoRA adapters, and
@@ -65,7 +65,7 @@ class ModelFamily:
     # make a batch of prompts and images; see `process`
     process: Callable[[Any, list[str], list[list[Any]], dict[str, Any]], Batch] = process
     image_pixels: Callable[[Batch], list[torch.Tensor]] = split_images  # split a batch's pixels into images; see `split_images`
-    # arrange values of one image's pixels as they lie in the picture; see `sum_over_channels`
+    # arrange values of one image's pixels as in the picture; see `sum_over_channels`
     pixel_map: Callable[[Batch, int, torch.Tensor], torch.Tensor] = sum_over_channels
     # further inputs of both parts of a prompt that is split at a token; see `no_extra_inputs`. None: splitting is not known to be valid,
     # and the prefix cache is refused
@@ -77,7 +77,7 @@ class ModelFamily:
 
     @contextmanager
     def own_vision(self, model: Any) -> Iterator[int]:
-        """Use transformers' own vision tower for a while; yields how many layers were switched back to it."""
+        """Use transformers' own vision tower inside the block; yields how many layers were switched back to it."""
         changed = self.fast_vision(model, False)
         try:
             yield changed

@@ -1,4 +1,4 @@
-"""Idefics3 and SmolVLM: they may tile images, and their chat template ends in ``Assistant:``, so an answer begins with a space."""
+"""Idefics3 and SmolVLM: they may tile images; their chat template ends in ``Assistant:``, so an answer begins with a space."""
 
 from __future__ import annotations
 

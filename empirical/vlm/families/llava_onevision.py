@@ -1,4 +1,4 @@
-"""LLaVA-OneVision: it tiles a lone image but not two, so a single image would get about five times the tokens of one in a pair.
+"""LLaVA-OneVision: it tiles a single image but not two, so a single image would get about five times the tokens of one in a pair.
 
 Here no image is tiled: the processor sees all images of a batch as those of one prompt, and treats each as one of several (padded to a
 square, resized, one newline token at its end).
@@ -22,7 +22,7 @@ def process(processor: Any, texts: list[str], images: list[list[Any]], options: 
     flat = [image for row in images for image in row]
     if len(flat) > 1:
         return process_rows(processor, texts, [flat], options)
-    doubled = process_rows(processor, texts * 2, [flat * 2], options)  # a lone image is processed with a copy, which is then removed
+    doubled = process_rows(processor, texts * 2, [flat * 2], options)  # a single image is processed with a copy, which is then removed
     return {
         name: value if name == "batch_num_images" else value[: 1 if name in PER_IMAGE else len(texts)] for name, value in doubled.items()
     }

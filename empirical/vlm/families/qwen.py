@@ -49,7 +49,7 @@ def _rows_equal(values: torch.Tensor, rows: int) -> bool:
 
 
 def split_inputs(model: Any, batch: Batch, cut: int) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return ``position_ids`` of both parts, cut out of those of the whole prompt: the model would count the second part anew."""
+    """Return ``position_ids`` of both parts, cut from those of the whole prompt: the model would count the second part from 0."""
     positions = rope_index(model, batch)
     return {"position_ids": positions[:, :, :cut]}, {"position_ids": positions[:, :, cut:]}
 
@@ -63,7 +63,7 @@ def check_positions(model: Any, batch: Batch) -> str:
         real = batch["attention_mask"][row].bool()
         expected = _expected_positions(batch["mm_token_type_ids"][row, real].tolist(), grids, merge)
         if found[:, row, real].T.tolist() != expected:
-            return f"row {row}: the positions of image and text tokens are not those of the rule"
+            return f"row {row}: the positions of image and text tokens do not follow the rule"
     return ""
 
 
@@ -77,8 +77,8 @@ def fast_vision(model: Any, on: bool) -> int:
 def _expected_positions(token_types: list[int], grids: Any, merge: int) -> list[list[int]]:
     """Count the positions (time, height, width) of one row token by token; type 0 is text.
 
-    A second way on purpose, not the model's: ``get_rope_index`` falls back to 1-D positions without an error when an input is missing, and
-    that shows in no shape. A text token stands one after the largest position so far, on all three axes. An image of ``h x w`` merged
+    Deliberately not the model's own way: ``get_rope_index`` falls back to 1-D positions without an error if an input is missing, and
+    no shape shows it. A text token is one after the largest position so far, on all three axes. An image of ``h x w`` merged
     patches starts there too; its tokens share the time, and count rows and columns.
     """
     positions: list[list[int]] = []

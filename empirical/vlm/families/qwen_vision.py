@@ -20,7 +20,7 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from empirical.vlm.feature_cache.tower import core_of
 
-ATTRIBUTE = "see_in_pairs_windows"  # of the tensor of bounds: all layers of one pass are given the same tensor
+ATTRIBUTE = "see_in_pairs_windows"  # attribute of the tensor of bounds: all layers of one pass get the same tensor
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def windows_between(bounds: Sequence[int], device: torch.device | str = "cpu") -
 
 
 def windows_of(bounds: torch.Tensor) -> Windows:
-    """Group the windows of a pass, `bounds` (windows + 1,), reading them from the device once.
+    """Group the windows of a pass, `bounds` (windows + 1,); they are read from the device once.
 
     They are stored on the tensor, for later layers and the second forward pass of gradient checkpointing.
     """
@@ -67,7 +67,7 @@ def windows_of(bounds: torch.Tensor) -> Windows:
 
 
 class BatchedWindows(nn.Module):
-    """The forward pass that `fast_vision` gives an attention layer of transformers; the weights stay."""
+    """The forward pass that `fast_vision` gives an attention layer of transformers; the weights stay the same."""
 
     def forward(
         self,
@@ -89,7 +89,7 @@ class BatchedWindows(nn.Module):
 
 
 def _attend(layer: Any, parts: tuple[torch.Tensor, ...], windows: Windows, options: dict[str, Any]) -> torch.Tensor:
-    """Attend within windows, all of one length at once; input and output (patches, heads, width of a head)."""
+    """Attend within windows, all of one length together; input and output (patches, heads, width of a head)."""
     if windows.order is not None:
         parts = tuple(part.index_select(0, windows.order) for part in parts)
     inputs = zip(*(part.split([count * length for count, length in windows.groups]) for part in parts), strict=True)
@@ -104,7 +104,7 @@ def _attend(layer: Any, parts: tuple[torch.Tensor, ...], windows: Windows, optio
 
 
 class PatchesAtOnce(nn.Conv3d):
-    """A convolution over inputs of one kernel each, as one matrix product, which not every version of cuDNN finds in bfloat16."""
+    """A convolution over inputs of one kernel each, as one matrix product; not every version of cuDNN uses one in bfloat16."""
 
     def forward(self, patches: torch.Tensor) -> torch.Tensor:
         """Embed `patches` (patches, channels, times, height, width) as (patches, width, 1, 1, 1)."""

@@ -31,14 +31,14 @@ if TYPE_CHECKING:
 
 @dataclass
 class _VisionBatch:
-    """Images on their way into the cache: as many as one pass of the vision tower takes. Images are named by a hash of their content."""
+    """Images to be added to the cache, as many as fit in one pass of the vision tower; named by a hash of their content."""
 
     hashes: dict[str, str]  # of each item
     new: dict[str, Image]  # not in memory, nor in an earlier batch
     on_disk: dict[str, ImageFeatures] = field(default_factory=dict)
     batch: Batch = field(default_factory=dict)  # the images that are not on disk, processed
     processor_outputs: dict[str, Any] = field(default_factory=dict)
-    n_images: int = 0  # that the processor was shown: LLaVA-OneVision shows a lone one twice
+    n_images: int = 0  # number shown to the processor: LLaVA-OneVision shows a single image twice
 
     @property
     def missing(self) -> dict[str, Image]:
@@ -48,8 +48,8 @@ class _VisionBatch:
 class FeatureCache:
     """Features of distinct images, by index.
 
-    In a batch the pixels are replaced by image indices, and the model's ``get_image_features`` by a look-up. Everything else, the
-    expansion of image tokens included, is done by the official processor and model.
+    In a batch the pixels are replaced by image indices, and the model's ``get_image_features`` by a look-up. Everything else, including the
+    expansion of image tokens, is done by the official processor and model.
 
     `memory` is a limit in GiB. The images of the last `protected_batches` calls of `add` are never evicted.
     """
@@ -80,7 +80,7 @@ class FeatureCache:
         return image
 
     def shape_key(self, index: int) -> str:
-        """Return a key that is equal for images which a processor expands to the same text: all its outputs but the pixels.
+        """Return a key that is equal for images that a processor expands to the same text: all its outputs except the pixels.
 
         Batches of equal keys differ in their image indices only, so one can serve as a template for the others. Most families resize every
         image to one shape; where tokens follow the image's size (Qwen) there is one key per grid of patches.
@@ -105,7 +105,7 @@ class FeatureCache:
 
     def _vision_batches(self, decoded: Iterable[list[tuple[str, str, Image]]]) -> Iterator[_VisionBatch]:
         """Select the images that are new in each pass of the vision tower: equal ones go through it once."""
-        planned: set[str] = set()  # batches are planned ahead, before the features of earlier ones are there
+        planned: set[str] = set()  # batches are planned ahead, before the features of earlier ones are computed
         for images in decoded:
             known = {content for _, content, _ in images if content in planned or self._index_of_content.get(content) in self.images}
             new = {content: image for _, content, image in images if content not in known}
@@ -113,7 +113,7 @@ class FeatureCache:
             yield _VisionBatch({item: content for item, content, _ in images}, new)
 
     def _prepare(self, vision_batch: _VisionBatch, encoder: Encoder) -> _VisionBatch:
-        """Read images from disk, and process the others with the official processor, each as a prompt of its own."""
+        """Read images from disk, and process the others with the official processor, each as a separate prompt."""
         for content in vision_batch.new:
             if self.disk and (found := self.disk.read(content)):
                 features, deepstack = self._to_host(found.features), [self._to_host(layer) for layer in found.deepstack]
@@ -144,7 +144,7 @@ class FeatureCache:
         """Drop the least recently used images until the rest fits in memory.
 
         Batches are encoded ahead of the forward pass that looks their features up, so images of the latest batches stay even above the
-        limit. What was evicted all the same is computed again by `look_up`.
+        limit. Images that were evicted too early are computed again by `look_up`.
         """
         self._protected.append(wanted)
         for index in wanted:
@@ -175,7 +175,7 @@ class FeatureCache:
         deepstack_as_list = not any(torch.is_tensor(layer) for layer in deepstack)
         if not deepstack_as_list:
             deepstack = [layer.split([len(flatten_features(image)) for image in features]) for layer in deepstack]
-        # outputs with as many axes as an image serve the vision tower only; those that do not count images count the images of a row
+        # outputs with as many axes as an image are for the vision tower only; others, unless they count images, count the images of a row
         outputs = {name: value for name, value in vision_batch.processor_outputs.items() if _axes(value) < 3}
         per_row = tuple(name for name, value in outputs.items() if len(value) != vision_batch.n_images)
         return [
@@ -195,7 +195,7 @@ class FeatureCache:
         return features.cpu().pin_memory() if self.vlm.model.device.type == "cuda" else features.cpu()
 
     def _own_image_features(self) -> Callable[..., Any]:
-        """Return the model's own ``get_image_features``, also while it is patched."""
+        """Return the model's own ``get_image_features``, even while it is patched."""
         core = core_of(self.vlm.model)
         return getattr(core.get_image_features, "own", core.get_image_features)
 
@@ -225,7 +225,7 @@ class FeatureCache:
 
     @contextmanager
     def patch_model(self) -> Iterator[None]:
-        """Let the model look features up for a while, wherever a batch holds image indices in the place of pixels."""
+        """Let the model look up features inside the block, wherever a batch has image indices instead of pixels."""
         core, own = core_of(self.vlm.model), self._own_image_features()
 
         def _look_up_or_compute(pixel_values: torch.Tensor, *rest: Any, **options: Any) -> Any:
@@ -237,7 +237,7 @@ class FeatureCache:
 
 
 def cache_key(vlm: VisionLanguageModel) -> str:
-    """Hash what decides features beside the image: weights, image processing, number format, kernels and library versions."""
+    """Hash what decides features besides the image: weights, image processing, number format, kernels and library versions."""
     import torch
     import transformers
 

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ImageFeatures:
-    """What is cached of one image: its features, and what the image processor returned beside its pixels."""
+    """The cached data of one image: its features, and the image processor's outputs other than pixels."""
 
     processor_outputs: dict[str, Any]  # for example the grid of patches, or the number of tiles
-    per_row: tuple[str, ...]  # names of processor outputs that count the images of a row, and so belong to no image
+    per_row: tuple[str, ...]  # names of processor outputs that count the images of a row, and so belong to no single image
     features: torch.Tensor  # (tokens, width), as the language model gets them
     deepstack: list[torch.Tensor]  # (tokens, width) for each deeper layer that gets features too (Qwen3-VL)
     as_list: bool  # whether the family's tower returns a list of features, or one tensor
@@ -28,7 +28,7 @@ class ImageFeatures:
 
     @property
     def bytes(self) -> int:
-        """Memory that the features take."""
+        """Memory of the features."""
         return sum(part.nbytes for part in (self.features, *self.deepstack))
 
 
@@ -40,7 +40,7 @@ class DiskCache:
         self._warned = False
 
     def read(self, content: str) -> ImageFeatures | None:
-        """Read the features of an image; None when there are none, or the file is damaged, which is logged once."""
+        """Read the features of an image; None if they are missing, or the file is damaged, which is logged once."""
         if not (file := self.folder / f"{content}.safetensors").is_file():
             return None
         from safetensors import SafetensorError, safe_open
@@ -53,10 +53,10 @@ class DiskCache:
                 raise ValueError("not the bytes that were written")
         except (SafetensorError, ValueError, OSError):
             if not self._warned:
-                log(f"{file}: damaged, or written without a checksum; its features are computed again, as those of others like it")
+                log(f"{file}: damaged, or written without a checksum; its features are computed again, like those of other such files")
             self._warned = True
             return None
-        # keys as older versions wrote them: caches of finished runs stay valid
+        # keys of older versions: caches of finished runs stay valid
         index = json.loads(header["stored"])
         outputs = index["lists"] | {name: tensors[f"fact.{name}"] for name in index["tensors"]}
         deepstack = [tensors[f"deep.{layer}"] for layer in range(index["layers"])]

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from empirical.vlm.inference.encoder import Batch
 
 MAX_TEMPLATES = 8
-"""Batches that an encoder keeps, to put other images into."""
+"""Batches that an encoder keeps as templates for other images."""
 
 
 class CachedEncoder(Encoder):
-    """An encoder whose batches hold the indices of cached images in the place of pixels."""
+    """An encoder whose batches contain the indices of cached images instead of pixels."""
 
     def __init__(self, encoder: Encoder, feature_cache: FeatureCache) -> None:
         super().__init__(encoder.processor, encoder.family, feature_cache.placeholder)
@@ -45,9 +45,9 @@ class CachedEncoder(Encoder):
             with replaced_attribute(self.processor, "image_processor", replay):
                 batch = super().prompts(examples, side)
             shown = torch.tensor(replay.indices)[batch["pixel_values"]]
-            positions = batch["pixel_values"] % len(indices)  # a family may show all images a second time (LLaVA-OneVision a lone one)
+            positions = batch["pixel_values"] % len(indices)  # a family may show all images a second time (LLaVA-OneVision a single one)
             if not torch.equal(torch.tensor(indices)[positions], shown):
-                return batch | {"pixel_values": shown}  # the family reorders images: this batch is no template for others
+                return batch | {"pixel_values": shown}  # the family reorders images: this batch cannot be a template for others
             while len(self._templates) >= MAX_TEMPLATES:
                 del self._templates[next(iter(self._templates))]
             self._templates[key] = batch, positions

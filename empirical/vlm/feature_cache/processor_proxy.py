@@ -16,13 +16,13 @@ IMAGE_INDEX = "see-in-pairs"
 
 
 class ProcessorProxy:
-    """Stands for an image processor: what it has not itself is the processor's."""
+    """Stands for an image processor: attributes that it does not have are the processor's."""
 
     def __init__(self, processor: Any) -> None:
         self.processor = processor
 
     def __getattr__(self, name: str) -> Any:
-        if name == "processor" or name.startswith("__"):  # a copy that is being made has no processor yet
+        if name == "processor" or name.startswith("__"):  # during copying it has no processor yet
             raise AttributeError(name)
         return getattr(self.processor, name)
 
@@ -62,7 +62,7 @@ class ReplayProcessor(ProcessorProxy):
 
 @contextmanager
 def replaced_attribute(owner: Any, name: str, value: Any) -> Iterator[None]:
-    """Replace an attribute for a while; one of the class is uncovered again afterwards."""
+    """Replace an attribute inside the block; afterwards an attribute of the class is visible again."""
     own = name in vars(owner)
     before = getattr(owner, name)
     setattr(owner, name, value)

@@ -17,7 +17,7 @@ def core_of(model: Any) -> Any:
 
 
 def base_of(model: Any) -> Any:
-    """Return the transformers model inside a ``PeftModel`` (its layers may still hold adapters), or the model itself."""
+    """Return the transformers model inside a ``PeftModel`` (its layers may still have adapters), or the model itself."""
     return model.get_base_model() if hasattr(model, "get_base_model") else model
 
 

@@ -1,4 +1,4 @@
-"""Scores many examples with as little work as gives the same scores: cached features, shared prefixes, batches of similar length."""
+"""Scores many examples with little work and the same scores: cached features, shared prefixes, batches of similar length."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Result = TypeVar("Result")
 
 
 class SpeedConfig(StrictConfig):
-    """Switches that save work. Scores are those of the plain path up to rounding, which the doctor checks for the model at hand.
+    """Switches that save work. Scores are those of the plain path up to rounding; the doctor checks this for each model.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ class SpeedConfig(StrictConfig):
     features_memory : float
         Limit of main memory for image features, in GiB; the least recently used are dropped first.
     prefix_cache : bool, optional
-        Read a reference once for all queries that are shown beside it, and behind a prompt only the tokens of an answer or reply. By
+        Read a reference once for all queries that are shown with it, and after a prompt only the tokens of an answer or reply. By
         default it is on when the family is known to allow it and the prompt shows the reference first; true is an error elsewhere.
     by_length : bool
         Sort prompts by length, so that a batch has little padding.
@@ -67,7 +67,7 @@ class ScoringBatch:
     """Examples that go through the model together."""
 
     indices: tuple[int, ...]  # into the list of examples
-    shares_prefix: bool  # whether they share a prefix, and are enough for the prefix cache to pay
+    shares_prefix: bool  # whether they share a prefix, and are enough for the prefix cache to save time
 
 
 def order_by_prefix(examples: Sequence[Example], batch_size: int) -> list[int]:
@@ -77,7 +77,7 @@ def order_by_prefix(examples: Sequence[Example], batch_size: int) -> list[int]:
 
 
 def make_batches(examples: Sequence[Example], batch_size: int, lengths: Sequence[int] | None, share: bool) -> list[ScoringBatch]:
-    """Cut examples into batches: with `share` those of one prefix together, and each group sorted by length where lengths are given."""
+    """Cut examples into batches: with `share` those of one prefix together, and each group sorted by length if lengths are given."""
     grouped = _prefix_groups(examples, batch_size) if share else []
     batches = []
     for group, shares_prefix in [*((group, True) for group in grouped), (_remaining(examples, grouped), False)]:
@@ -87,9 +87,9 @@ def make_batches(examples: Sequence[Example], batch_size: int, lengths: Sequence
 
 
 def _prefix_groups(examples: Sequence[Example], batch_size: int) -> list[list[int]]:
-    """Group indices of examples by shared prefix, and keep the groups that are worth a forward pass of their own.
+    """Group indices of examples by shared prefix, and keep the groups that are worth a separate forward pass.
 
-    A group that fills less than a quarter of a batch is not: a rule of thumb, from the cost of a pass on a small GPU batch.
+    A group that fills less than a quarter of a batch is not: a rule of thumb, from the cost of a small batch on a GPU.
     """
     groups: dict[Hashable, list[int]] = {}
     for index, example in enumerate(examples):
@@ -125,7 +125,7 @@ class BatchScorer:
         wanted = self.speed.prefix_cache
         if not isinstance(self.encoder, CachedEncoder):
             if wanted:
-                raise InputError("prefix_cache: stands on stored features; set store_features: true too")
+                raise InputError("prefix_cache: needs stored features; set store_features: true too")
             return None
         possible = self.vlm.family.split_inputs is not None
         return PrefixCache(self.vlm, self.encoder, self.batch_size) if wanted or (wanted is None and possible) else None
@@ -149,7 +149,7 @@ class BatchScorer:
         return log_probabilities, seconds
 
     def _score_batches(self, examples: Sequence[Example]) -> Iterator[tuple[list[int], torch.Tensor]]:
-        """Yield indices and scores batch by batch; the device may still be at work on the scores."""
+        """Yield indices and scores batch by batch; the device may still be computing the scores."""
         with self._batches(examples) as (encoder, batches):
             for batch, rows in batches:
                 prefill = self.prefix_cache.prefill if self.prefix_cache and batch.shares_prefix else None
@@ -157,7 +157,7 @@ class BatchScorer:
                 yield list(batch.indices), scores
 
     def _pipelined(self, results: Iterator[Result]) -> Iterator[Result]:
-        """Yield each result of a GPU only after the next one was started: fetching it waits for the device, which would then be idle."""
+        """Yield each result of a GPU only after the next was started: otherwise the device would be idle while it is fetched."""
         lag = 0 if self.vlm.model.device.type == "cpu" else 1
         pending: deque[Result] = deque()
         for result in results:
@@ -187,8 +187,8 @@ class BatchScorer:
 
     @contextmanager
     def _batches(self, examples: Sequence[Example]) -> Iterator[tuple[Encoder, list[tuple[ScoringBatch, list[Example]]]]]:
-        """Cut examples into batches, and yield an encoder that looks their features up or prepares the next ones in threads."""
-        # without the feature cache, finding the lengths would be the very work that is to be saved
+        """Cut examples into batches, and yield an encoder that looks up their features or prepares the next ones in threads."""
+        # without the feature cache, finding the lengths would cost the work that it should save
         lengths = self.encoder.lengths(examples) if self.speed.by_length and isinstance(self.encoder, CachedEncoder) else None
         batches = make_batches(examples, self.batch_size, lengths, self.prefix_cache is not None)
         rows = [[examples[index] for index in batch.indices] for batch in batches]

@@ -1,4 +1,4 @@
-"""From examples to tensors: the one place where prompts, images and answers are put together, for training and scoring alike."""
+"""From examples to tensors: the only place where prompts, images and answers are combined, for both training and scoring."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 IGNORE = -100
 """Label of a padding token, which adds nothing to the loss."""
 TOKEN_TYPES = ("mm_token_type_ids", "token_type_ids")
-"""Inputs with one value per token; 0 is text, and so an answer."""
+"""Inputs with one value per token; 0 means text, so an answer is 0."""
 
 
 class Encoder:
     """Encodes examples for one model.
 
     Prompts are padded on the left and answers on the right: every answer begins at the same position in all rows of a batch, so that a
-    model need compute logits there only.
+    model needs to compute logits there only.
     """
 
     def __init__(self, processor: ProcessorMixin, family: ModelFamily, image_of: Callable[[str], Image]) -> None:
@@ -64,7 +64,7 @@ class Encoder:
         special = self._special_tokens.intersection(tokenizer(answer, add_special_tokens=False)["input_ids"])
         if special:
             token = tokenizer.convert_ids_to_tokens(min(special))
-            raise InputError(f"answer '{answer}': has the model's special token '{token}' in it; choose answers of plain words")
+            raise InputError(f"answer '{answer}': contains the model's special token '{token}'; choose answers of plain words")
         return tokenizer(self.family.answer_prefix + answer, add_special_tokens=False)["input_ids"]
 
     @cached_property
@@ -105,7 +105,7 @@ class Encoder:
 
 
 class EncoderPool:
-    """Encoders for threads, each with a processor of its own: tokenizers refuse to be used from two threads at once."""
+    """Encoders for threads, each with its own processor: a tokenizer refuses use from two threads at the same time."""
 
     def __init__(self, encoder: Encoder) -> None:
         self._free = SimpleQueue[Encoder]()
@@ -114,7 +114,7 @@ class EncoderPool:
 
     @contextmanager
     def borrow(self) -> Iterator[Encoder]:
-        """Take an encoder for the use of one thread."""
+        """Take an encoder for one thread."""
         encoder = self._free.get()
         try:
             yield encoder
@@ -123,16 +123,16 @@ class EncoderPool:
 
 
 class PrefetchEncoder(Encoder):
-    """An encoder that is told its batches in advance and encodes them in threads."""
+    """An encoder that knows its batches in advance and encodes them in threads."""
 
     def __init__(self, encoder: Encoder, pool: ThreadPoolExecutor, batches: Sequence[Sequence[Example]]) -> None:
         super().__init__(encoder.processor, encoder.family, encoder.image_of)
         self._plain, self._expected = encoder, deque(list(batch) for batch in batches)
         self._encoded = prefetch_map(pool, self._encode, list(self._expected), thread_count())
-        self._last: tuple[list[Example], Batch] = ([], {})  # asked for again where an answer has several tokens
+        self._last: tuple[list[Example], Batch] = ([], {})  # used again if an answer has several tokens
 
     def prompts(self, examples: Sequence[Example], side: str = "left") -> Batch:
-        """Return prompts that were encoded in advance; others are encoded now."""
+        """Return prompts encoded in advance, or encode them now."""
         rows = list(examples)
         if side != "left":
             return super().prompts(examples, side)

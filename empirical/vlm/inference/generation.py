@@ -29,7 +29,7 @@ def generate_answers(model: PreTrainedModel, encoder: Encoder, examples: Sequenc
 
     batch, base = to_device(encoder.prompts(examples), model), base_of(model)
     ends = sorted(stop_tokens(model, encoder))
-    # a config of our own: some checkpoints ask for a penalty on tokens that occur in the prompt, and 'yes' and 'no' do
+    # our own config: some checkpoints penalise tokens that occur in the prompt, such as 'yes' and 'no'
     greedy = GenerationConfig(eos_token_id=ends, pad_token_id=encoder.processor.tokenizer.pad_token_id)
     with torch.inference_mode(), replaced_attribute(base, "generation_config", greedy):
         tokens = base.generate(**batch, do_sample=False, num_beams=1, max_new_tokens=max_new_tokens)
@@ -37,12 +37,12 @@ def generate_answers(model: PreTrainedModel, encoder: Encoder, examples: Sequenc
 
 
 def generate_from_state(model: PreTrainedModel, encoder: Encoder, state: CachedPromptState, max_new_tokens: int) -> list[str]:
-    """Generate behind prompts that are in the key-value cache; the replies are those of `generate_answers`."""
+    """Generate after prompts that are in the key-value cache; the replies equal those of `generate_answers`."""
     return decode_replies(state.greedy(stop_tokens(model, encoder), max_new_tokens), encoder)
 
 
 def stop_tokens(model: PreTrainedModel, encoder: Encoder) -> set[int]:
-    """Return the tokens that end a reply: those that the checkpoint names, and the one that finetuning teaches."""
+    """Return the tokens that end a reply: those named by the checkpoint, and the one that finetuning teaches."""
     named = base_of(model).generation_config.eos_token_id
     listed = named if isinstance(named, list) else [named]
     return {token for token in (*listed, encoder.processor.tokenizer.eos_token_id) if token is not None}
@@ -54,7 +54,7 @@ def decode_replies(tokens: torch.Tensor, encoder: Encoder) -> list[str]:
 
 
 def parse_answer(text: str, answers: Sequence[str]) -> str:
-    """Return the answer that a reply consists of, or ``'unparsed'``, a class of its own: it is counted, never guessed.
+    """Return the answer that a reply consists of, or ``'unparsed'``, a separate class: it is counted, never guessed.
 
     Examples
     --------

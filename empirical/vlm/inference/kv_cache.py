@@ -1,4 +1,4 @@
-"""Replies behind prompts whose keys and values are cached: only the new tokens go through the model."""
+"""Replies after prompts whose keys and values are cached: only the new tokens go through the model."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class CachedPromptState:
     """A batch of prompts in the key-value cache; a `empirical.vlm.inference.scoring.PromptState`.
 
-    Where prompts of unequal length share a batch, padding stands between a shorter one and its reply. It is masked, and positions are
+    If prompts of unequal length share a batch, there is padding between a shorter one and its reply. It is masked, and positions are
     counted without it, so it matters only to layers that attend over a window of a number of *slots* (Gemma 3): such a batch is read
     the plain way.
     """
@@ -37,7 +37,7 @@ class CachedPromptState:
 
     @property
     def exact(self) -> bool:
-        """Whether a reply read behind these prompts scores as in the plain way."""
+        """Whether a reply read after these prompts scores as in the plain way."""
         lengths = self.batch["attention_mask"].sum(dim=1)
         return not self._has_sliding_window or bool((lengths == lengths[0]).all())
 
@@ -46,14 +46,14 @@ class CachedPromptState:
         return any(getattr(layer, "is_sliding", False) for layer in self.cache.layers)
 
     def log_probability(self, form: Sequence[int]) -> torch.Tensor:
-        """Score a reply of several tokens, (rows,), by one pass over all of them but the last."""
+        """Score a reply of several tokens, (rows,), by one pass over all of them except the last."""
         import torch
 
         if not self.exact:
             return PlainPromptState(self.vlm.model, self.encoder, self.examples).log_probability(form)
         rows, new = len(self.examples), len(form) - 1
         batch, _ = self.encoder.append(self.batch, [form[:-1]] * rows)
-        # a full layer is cropped back after the reply; a sliding layer has dropped its oldest keys by then, so a copy is used up instead
+        # a full layer is cropped back after the reply; a sliding layer has dropped its oldest keys by then, so a copy is used instead
         cache = copy_cache(self.cache) if self._has_sliding_window else self.cache
         later = self._forward(batch, new, cache)
         if not self._has_sliding_window:
@@ -70,17 +70,17 @@ class CachedPromptState:
         finished = torch.isin(tokens[-1], ends)
         while len(tokens) < max_new_tokens and not bool(finished.all()):
             batch, _ = self.encoder.append(batch, tokens[-1][:, None].tolist())
-            following = self._forward(batch, 1, self.cache)[:, -1].argmax(dim=-1).cpu()  # the one time a step waits for the device
+            following = self._forward(batch, 1, self.cache)[:, -1].argmax(dim=-1).cpu()  # the only time that a step waits for the device
             tokens.append(following.masked_fill(finished, padding))
             finished |= torch.isin(tokens[-1], ends)
         return torch.stack(tokens, dim=1)
 
     def _forward(self, batch: Batch, new: int, cache: Any) -> torch.Tensor:
-        """Return log-probabilities, (rows, new, vocabulary), behind each of the last `new` tokens of a batch; the cache grows by them."""
+        """Return log-probabilities, (rows, new, vocabulary), after each of the last `new` tokens of a batch; the cache grows by them."""
         from empirical.vlm.inference.scoring import to_device
 
         seen = batch["attention_mask"].shape[1] - new
-        # left to itself a model numbers new tokens by the slots of the cache, padding included; counting the mask leaves padding out
+        # by default a model numbers new tokens by the slots of the cache, padding included; counting the mask leaves padding out
         positions = batch["attention_mask"].cumsum(dim=1)[:, seen:] - 1
         assert self.vlm.family.split_inputs is not None
         _, second = self.vlm.family.split_inputs(base_of(self.vlm.model), batch, seen)
@@ -90,10 +90,10 @@ class CachedPromptState:
 
 
 def copy_cache(cache: Any) -> Any:
-    """Copy a cache, so that what is read behind the copy leaves the original as it is.
+    """Copy a cache, so that reading after the copy does not change the original.
 
     Only the layer objects are copied: a cache mixes kinds of layers (full, sliding) whose states differ, but all of them replace their
-    tensors when they grow and write into none. So copies share keys and values until then, and cost no memory.
+    tensors when they grow, and never write into them. So copies share keys and values until then, and cost no memory.
     """
     duplicate = copy.copy(cache)
     duplicate.layers = [copy.copy(layer) for layer in cache.layers]

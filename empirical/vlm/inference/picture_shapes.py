@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def refuse_odd_shapes(encoder: Encoder, cohort: Cohort, examples: Sequence[Example]) -> None:
-    """Refuse pictures whose shape the model's image processor does not take; the longest and narrowest are tried first."""
+    """Refuse pictures whose shape the model's image processor does not accept; the longest and narrowest are tried first."""
     shown = {image: example for example in examples for image in example.images if not image.startswith(MARK)}
     with ThreadPoolExecutor() as pool:
         sizes = dict(zip(shown, pool.map(partial(image_size, cohort), shown), strict=True))
@@ -34,4 +34,4 @@ def refuse_odd_shapes(encoder: Encoder, cohort: Cohort, examples: Sequence[Examp
         else:
             break
     if refused:
-        raise InputError(f"{first_few(refused)}: the model does not take pictures of this shape ({reason}); crop them, or leave them out")
+        raise InputError(f"{first_few(refused)}: the model does not accept pictures of this shape ({reason}); crop them, or leave them out")

@@ -17,7 +17,7 @@ from typing import TypeVar
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 MAX_THREADS = 4
-"""More would wait for Python's lock, which tokenizers and processors hold for a good part of their time."""
+"""More threads would wait for Python's lock, which tokenizers and processors hold for much of their time."""
 
 
 def thread_count() -> int:
@@ -37,9 +37,9 @@ def thread_pool() -> Iterator[ThreadPoolExecutor]:
 
 
 def prefetch_map(pool: ThreadPoolExecutor, work: Callable[[Job], Result], jobs: Iterable[Job], depth: int) -> Iterator[Result]:
-    """Run jobs in threads, up to `depth` of them ahead, and yield results in order; an error is raised at its job's turn.
+    """Run jobs in threads, up to `depth` jobs ahead, and yield results in order; an error is raised at its job's turn.
 
-    ``Executor.map`` would start all jobs at once, and with them hold all their images in memory.
+    ``Executor.map`` would start all jobs together, and keep all their images in memory.
     """
     remaining, pending = iter(jobs), deque[Future[Result]]()
     pending.extend(pool.submit(work, job) for job in islice(remaining, depth))

@@ -1,4 +1,4 @@
-"""The key-value cache of shared prefixes: a reference is read once, and many queries behind it."""
+"""The key-value cache of shared prefixes: a reference is read once, and many queries after it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class PrefixCache:
         self._used: set[Hashable] = set()
 
     def schedule(self, examples: Iterable[Example]) -> None:
-        """Announce what will be read, in order, so that several prefixes can share a pass.
+        """Announce the examples to be read, in order, so that several prefixes can share a pass.
 
         Earlier prefixes are dropped, so that scores depend on these examples only, to the last bit.
         """
@@ -49,7 +49,7 @@ class PrefixCache:
             self._upcoming.setdefault(shared_prefix(example), example)
 
     def prefill(self, examples: Sequence[Example]) -> CachedPromptState:
-        """Read prompts that share a prefix; replies can then be scored or generated behind them."""
+        """Read prompts that share a prefix; replies can then be scored or generated after them."""
         import torch
 
         from empirical.vlm.inference.scoring import to_device
@@ -61,7 +61,7 @@ class PrefixCache:
         _, second = self.split_inputs(base_of(model), batch, cut)
         images = batch.pop("pixel_values").reshape(rows, -1)
         cache = self._prefix_cache(examples[0], rows)
-        # The reply begins behind each prompt's last real token. Prompts are padded on the right here (the prefix must lie in the same
+        # The reply begins after each prompt's last real token. Prompts are padded on the right here (the prefix must be in the same
         # slots in all rows), so that token is not at the end of a shorter row. Logits are computed for the last `n_logits` slots only,
         # from the shortest prompt's last token on, and indices into them count from the first of these.
         last = batch["attention_mask"].sum(dim=1) - 1
@@ -86,7 +86,7 @@ class PrefixCache:
         return cache
 
     def _next_prefixes(self, key: Hashable, example: Example) -> list[Example]:
-        """Take an example, and the next upcoming ones whose prefixes have its words and as many tokens: a batch without padding."""
+        """Take an example, and the next ones whose prefixes have the same words and number of tokens: a batch without padding."""
         self._upcoming.pop(key, None)
         parts = _prefix(example).parts
         others = [other for other in self._upcoming.values() if _prefix(other).parts == parts] if self.batch_size > 1 else []
@@ -105,7 +105,7 @@ class PrefixCache:
         except InputError:
             if len(examples) == 1:
                 raise
-            self._prefill_prefixes(examples[:1])  # as many tokens, but not the same: a family may name the tiles of an image, say
+            self._prefill_prefixes(examples[:1])  # as many tokens, but not the same: for example, a family may name the tiles of an image
             return
         first, _ = self.split_inputs(base_of(model), batch, cut)
         images = batch["pixel_values"].reshape(len(examples), -1)
@@ -138,5 +138,5 @@ def query_start(batch: Batch, model: Any, images: int) -> int:
     starts = (begins * torch.arange(ids.shape[1], device=ids.device)).amax(dim=1)  # of each row's last image
     cut = int(starts[0])
     if not bool((starts == cut).all() & (ids[:, :cut] == ids[:1, :cut]).all()):
-        raise InputError("prefix cache: the prompts do not begin alike; set prefix_cache: false")
+        raise InputError("prefix cache: the prompts do not share a beginning; set prefix_cache: false")
     return cut

@@ -28,7 +28,7 @@ class PromptState(Protocol):
 
 
 class PlainPromptState:
-    """Prompts that are read again for every reply of several tokens: the reference for all faster ways."""
+    """Prompts that are read again for every reply of several tokens: the yardstick of all faster ways."""
 
     def __init__(self, model: PreTrainedModel, encoder: Encoder, examples: Sequence[Example]) -> None:
         self.model, self.encoder, self.examples = model, encoder, examples
@@ -70,7 +70,7 @@ def answer_scores(
 
     For an answer of tokens :math:`a_1 \dots a_k` after the prompt :math:`x` it is
     :math:`\sum_j \log p(a_j \mid x, a_1 \dots a_{j-1})`; probabilities of several ways to write an answer are added. Answers of one token
-    are read off one forward pass over the prompts. Each longer form takes one more pass: over prompts and form, or, where `prefill` keeps
+    need one forward pass over the prompts. Each longer form needs one more pass: over prompts and form, or, if `prefill` keeps
     keys and values, over the form alone.
     """
     import torch
@@ -94,7 +94,7 @@ def answer_forms(encoder: Encoder, answers: Sequence[str], spaced: bool = False)
         texts = [answer, f" {answer}"] if spaced else []
         ways = [tuple(encoder.answer_ids(answer)), *(tuple(tokenizer(text, add_special_tokens=False)["input_ids"]) for text in texts)]
         distinct = list(dict.fromkeys(ways))
-        # a form that begins with another is part of that one's probability already
+        # a form that begins with another is already part of the other's probability
         forms.append([form for form in distinct if not any(_begins(form, other) for other in distinct if other != form)])
     _refuse_overlap(answers, forms)
     return forms
@@ -136,4 +136,4 @@ def _refuse_overlap(answers: Sequence[str], forms: Sequence[Sequence[Sequence[in
             raise InputError(f"answer '{answer}' is empty")
     for (one, ways), (other, others) in itertools.permutations(zip(answers, forms, strict=True), 2):
         if any(_begins(longer, short) for short in ways for longer in others):
-            raise InputError(f"answer '{other}' begins with answer '{one}'; choose answers none of which is the beginning of another")
+            raise InputError(f"answer '{other}' begins with answer '{one}'; choose answers that are not the beginning of each other")

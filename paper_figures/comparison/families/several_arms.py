@@ -45,7 +45,7 @@ Test = TypeVar("Test")
 
 @dataclass(frozen=True, repr=False)
 class SmallSampleTest(Result):
-    """A chi-squared test as F, which allows for the few clusters that its covariance was estimated from."""
+    """A chi-squared test as F, which allows for a covariance estimated from few clusters."""
 
     statistic: float
     df: tuple[float, float]
@@ -74,10 +74,10 @@ class SeveralArms(Result):
     pairs: dict[str, TwoArms]  # by name: 'A - B'
     cluster_columns: dict[str, tuple[str, ...]]  # of each pair
     family: tuple[FamilyMember, ...]  # the recommended test of each pair and measure
-    cochran_q: CochranQResult | None  # takes items as independent
+    cochran_q: CochranQResult | None  # treats items as independent
     global_auroc: GlobalTest | None  # DeLong's joint test, clustered where there are clusters
     global_mean: GlobalTest | None  # of accuracies or of a metric, by cluster
-    metric: str  # compared by means; '' where scores, or right and wrong, are compared
+    metric: str  # compared by means; '' if scores, or right and wrong, are compared
     reasons: dict[str, str]
     warnings: tuple[str, ...]
 
@@ -127,7 +127,7 @@ FAMILY = "recommended tests of all pairs"
 def compare_several(
     arms: Sequence[ArmScores], cluster: Sequence[str], settings: ComparisonSettings
 ) -> tuple[SeveralArms, list[tuple[str, ArmRows]]]:
-    """Compare three or more arms pair by pair and all at once; also gives the rows of each arm by name."""
+    """Compare three or more arms pair by pair and all together; also gives the rows of each arm by name."""
     arms = _with_columns(arms, ["patient_id", *cluster])
     names = unique_names([arm.name for arm in arms])
     metric = next((name for name in (metric_of(arms[0], arm) for arm in arms[1:]) if name), "")
@@ -150,14 +150,14 @@ def compare_several(
 
 
 def compare_aligned(aligned: Aligned, settings: ComparisonSettings) -> TwoArms:
-    """Compare two arms by what their files hold: scores or right and wrong, or a metric."""
+    """Compare two arms by the content of their files: scores or right and wrong, or a metric."""
     if aligned.metric:
         return compare_means(aligned, settings)
     return compare_rows(aligned, settings)
 
 
 def unique_names(names: Sequence[str]) -> list[str]:
-    """Names that can be told apart: numbered where they are equal."""
+    """Distinct names: equal ones are numbered."""
     return [name if names.count(name) == 1 else f"{name} ({number})" for number, name in enumerate(names, start=1)]
 
 
@@ -185,7 +185,7 @@ def _with_columns(arms: Sequence[ArmScores], columns: Sequence[str]) -> list[Arm
 
 @dataclass(frozen=True)
 class _Joint:
-    """All arms side by side. Shapes: `values` (k, n); None where rows of the arms are not one per item."""
+    """All arms side by side. Shapes: `values` (k, n); None if rows of the arms are not one per item."""
 
     names: Sequence[str]
     values: Floats | None
@@ -194,16 +194,16 @@ class _Joint:
     codes: Codes | None
     clustered: bool
     metric: str
-    undecided: bool  # whether nothing says which scores are positive
+    undecided: bool  # whether it is unknown which scores are positive
     why: str
 
     @classmethod
     def of(cls, aligned: Sequence[Aligned], names: Sequence[str], settings: ComparisonSettings, metric: str) -> _Joint:
-        """Put the second arms of several alignments beside their first."""
+        """Put the second arms of several alignments beside the first arm."""
         first, arms = aligned[0].a, [aligned[0].a, *(one.b for one in aligned)]
         items = len(first.items)
         if any(len(np.unique(arm.items)) < len(arm.items) for arm in arms):
-            why = "items stand several times (trainings, wordings, seeds): these tests take one score per item and arm, --mrmc several"
+            why = "items occur several times (trainings, wordings, seeds): these tests take one score per item and arm, --mrmc several"
             return cls(names, None, None, None, None, False, metric, False, why)
         values, labels = np.stack([arm.values for arm in arms]), first.labels
         right = values if labels is None else ((values >= settings.threshold) == labels).astype(np.float64)
@@ -222,9 +222,9 @@ class _Joint:
         return self._check()
 
     def warnings(self) -> tuple[str, ...]:
-        """What a reader must know of the joint tests."""
+        """Warnings about the joint tests."""
         found: tuple[str, ...]
-        found = ("Cochran's Q takes items as independent; read global_accuracy, which allows for clusters",) if self.clustered else ()
+        found = ("Cochran's Q treats items as independent; read global_accuracy, which allows for clusters",) if self.clustered else ()
         if self.labels is not None and self.codes is not None and class_clusters(self.labels, self.codes) < FEWEST_FOR_Z:
             found += (f"fewer than {FEWEST_FOR_Z} clusters of a class: the chi-squared test of all AUROCs rejects too often; read it as F",)
         return found
@@ -256,13 +256,13 @@ class _Joint:
 
 
 def as_f(curves: Floats, labels: npt.NDArray[np.bool_], codes: Codes, found: DeLongResult) -> SmallSampleTest | None:
-    r"""Read DeLong's joint test as F; None where the areas do not vary, or too few clusters hold a class.
+    r"""Read DeLong's joint test as F; None if the areas do not vary, or too few clusters have items of a class.
 
     Shapes: `curves` (k, n), `labels` (n,), `codes` (n,).
 
     Notes
     -----
-    The statistic :math:`X^2` with r degrees of freedom takes its covariance for known. As in Hotelling's test,
+    The statistic :math:`X^2` with r degrees of freedom treats its covariance as known. As in Hotelling's test,
     :math:`\frac{\nu - r + 1}{\nu r} X^2` is taken as F with r and :math:`\nu - r + 1`. With the classes' parts of the covariance,
     :math:`V_{10}` of the :math:`K_{10}` clusters with positive items and :math:`V_{01}`, :math:`v = \operatorname{tr} C^{-} V` and
     Satterthwaite's :math:`\nu = (v_{10} + v_{01})^2 / [v_{10}^2 / (K_{10} - 1) + v_{01}^2 / (K_{01} - 1)]`, at most K - 1. For two arms and
@@ -308,11 +308,11 @@ def equal_means(values: Floats, codes: Codes) -> tuple[float, tuple[float, float
     errors = np.stack([np.bincount(codes, row, minlength=clusters) for row in (gaps - means[:, None]) / gaps.shape[1]])
     covariance = clusters / (clusters - 1) * errors @ errors.T
     rank = int(np.linalg.matrix_rank(covariance, tol=1e-12 * max(float(np.trace(covariance)), 1e-20), hermitian=True))
-    if rank and clusters - 1 < np.linalg.matrix_rank(gaps - means[:, None]):  # else some difference varies within clusters only
+    if rank and clusters - 1 < np.linalg.matrix_rank(gaps - means[:, None]):  # otherwise some difference varies within clusters only
         raise NotEstimable(f"{clusters} clusters are too few for a joint test of {len(values)} arms")
     if rank == 0:
         if np.abs(means).max() > 1e-12:
-            raise NotEstimable("every cluster shows the same differences, which says nothing of their uncertainty")
+            raise NotEstimable("every cluster shows the same differences, so their uncertainty cannot be estimated")
         return 0.0, (float(len(gaps)), float(clusters - len(gaps))), 1.0
     squared = float(means @ np.linalg.pinv(covariance, rcond=1e-12, hermitian=True) @ means)
     statistic, df = squared * (clusters - rank) / ((clusters - 1) * rank), (float(rank), float(clusters - rank))

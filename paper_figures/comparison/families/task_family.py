@@ -64,7 +64,7 @@ class TaskFamily(Result):
 def adjusted_family(found: Mapping[str, TwoArms]) -> tuple[FamilyMember, ...]:
     """Adjust the recommended tests of several comparisons by Holm's method, as one family."""
     recommended = [(name, measure, chosen.p) for name, one in found.items() for measure, chosen in one.recommended.items()]
-    tests = [(name, measure, p) for name, measure, p in recommended if p is not None]  # no p where no test keeps its level
+    tests = [(name, measure, p) for name, measure, p in recommended if p is not None]  # no p if no test keeps its level
     adjusted = holm([p for _, _, p in tests]).adjusted.tolist() if tests else []
     return tuple(FamilyMember(*test, p) for test, p in zip(tests, adjusted, strict=True))
 
@@ -111,7 +111,7 @@ def remarks_of(one: TwoArms) -> list[str]:
 
 
 def filled(lines: Sequence[str]) -> str:
-    """Lines of at most `WIDTH` characters, those that go on indented."""
+    """Lines of at most `WIDTH` characters; continued lines are indented."""
     return "\n".join(textwrap.fill(line, WIDTH, subsequent_indent="  ") for line in lines)
 
 
@@ -125,7 +125,7 @@ def compare_tasks(
     for mine, others, one, other in ((*logs, *folders), (*logs[::-1], *folders[::-1])):
         lacking = sorted(set(mine) - set(others))
         if lacking:
-            raise InputError(f"{other}: lacks {len(lacking)} tasks of {one} ({first_few(lacking)}); declare the family with --task")
+            raise InputError(f"{other}: {len(lacking)} tasks of {one} are missing ({first_few(lacking)}); declare the family with --task")
     found = {task: compare(logs[0][task], logs[1][task]) for task in sorted(logs[0])}
     tasks = {task: one for task, (one, _) in found.items()}
     return TaskFamily(arms, tasks, {task: aligned.cluster_columns for task, (_, aligned) in found.items()}, adjusted_family(tasks))

@@ -1,4 +1,4 @@
-"""Two tables of scores, from files or from memory, to their comparison: what ``see-in-pairs compare A B`` does."""
+"""From two tables of scores, in files or in memory, to their comparison, as ``see-in-pairs compare A B`` does."""
 
 from __future__ import annotations
 
@@ -45,43 +45,43 @@ def compare_tables(
         Scores of arm A and of arm B: records, a table with ``item_id, label, score`` or ``item_id, correct``, or a harness's log. It may
         be the same table twice, with `arms`.
     arms : tuple of str, optional
-        Which arm of either table to take, where it holds several.
+        Which arm of each table to take, if it has several.
     runs : tuple of sequence of str
-        Which runs of either table to take; several for several training seeds.
+        Which runs of each table to take; several for several training seeds.
     positive : sequence of str
-        Label(s) to detect; as the records say, or 1, when not given.
+        Label(s) to detect; by default those of the records, or 1.
     clusters : sequence of str
-        Cluster columns, up to two; ``patient_id`` where there is one, when not given.
+        Cluster columns, up to two; by default ``patient_id`` if there is one.
     items : Path or str, optional
-        A table with ``item_id`` and further columns, such as ``patient_id``, for both arms.
+        A table with ``item_id`` and further columns, for example ``patient_id``, for both arms.
     metric : sequence of str
         Metric of an item in a log or table; of several the first that it has.
     threshold : float, optional
-        A score at or above it is positive; 0.5 when not given.
+        A score at or above it is positive; 0.5 by default.
     margin : float or mapping of str to float, optional
-        Difference that would not matter, of every measure or of one.
+        Largest difference that does not matter, for all measures or for one.
     specificity : float, default 0.9
         The specificity at which sensitivities are compared.
     fixed : sequence of str
-        Levels that the result is about, not random: ``readers``, ``cases``, ``references`` or ``wordings``.
+        Factors with fixed levels, not random: ``readers``, ``cases``, ``references`` or ``wordings``.
     paired_seeds : bool, default False
         Whether training seed s is the same model, or the same training sample, in both arms.
     confidence_level : float, default 0.95
         Share of repetitions in which each interval covers the true value.
     resamples : int, optional
-        Bootstrap resamples; 2,000 when not given.
+        Bootstrap resamples; 2,000 by default.
     seed : int, default 0
         Seed of bootstrap and permutations.
 
     Returns
     -------
     Comparison or MeanComparison
-        Every paired test and the one to report; of a metric that is neither a score nor right and wrong, the comparison of its means.
+        Every paired test and the one to report; for a metric that is neither a score nor right and wrong, the comparison of its means.
 
     Raises
     ------
     InputError
-        When a table lacks a column, the items of the tables differ, or a setting is not possible.
+        When a column is missing, the items of the tables differ, or a setting is not possible.
 
     Examples
     --------
@@ -106,7 +106,7 @@ def compare_tables(
 
 
 def told_apart(a: str, b: str, runs: tuple[Sequence[str] | None, Sequence[str] | None]) -> tuple[str, str]:
-    """Name the arms so that they can be told apart: by run where they are the same arm."""
+    """Give the arms distinct names: those of the runs if they are the same arm."""
     if a != b:
         return a, b
     if runs[0] and runs[1] and runs[0][0] != runs[1][0]:

@@ -1,1 +1,1 @@
-"""The files that people bring to a comparison, one module a format: tables, and the logs of four evaluation harnesses."""
+"""Input files of a comparison, one module per format: tables, and the logs of four evaluation harnesses."""

@@ -22,7 +22,7 @@ def logs_in(folder: Path, tasks: Sequence[str] = ()) -> dict[str, Path]:
             continue
         if task in found:
             both = first_few([str(one.relative_to(folder)) for one in (found[task], log)])
-            raise InputError(f"{folder}: holds several logs of samples of the task {task} ({both}); name the folder of one run, or one log")
+            raise InputError(f"{folder}: has several logs of samples of the task {task} ({both}); name the folder of one run, or one log")
         found[task] = log
     unknown = [task for task in tasks if task not in found]
     if unknown:

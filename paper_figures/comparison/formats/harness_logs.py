@@ -1,7 +1,7 @@
 """Reading the per-sample logs of lm-evaluation-harness and lmms-eval (``--log_samples``): right or wrong, or a metric, per item.
 
-Their names are those that the harnesses' evaluation trackers (``lm_eval/loggers/evaluation_tracker.py``, and lmms-eval's of that name)
-give: ``samples_TASK_DATE.jsonl`` and ``DATE_samples_TASK.jsonl``.
+The harnesses' evaluation trackers (``lm_eval/loggers/evaluation_tracker.py``, and lmms-eval's of that name) name them
+``samples_TASK_DATE.jsonl`` and ``DATE_samples_TASK.jsonl``.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 TARGET, DOC_HASH = "target of the log", "doc_hash of the log"  # names that no document has
 NOT_METRICS = set("doc_id doc target arguments input resps filtered_resps doc_hash prompt_hash target_hash filter metrics".split())
 OWN_COLUMNS = ("item_id", "correct", "value", "label", "score", "arm", "run_id")
-"""What `compare` reads in a table: no column of a document may be taken for it."""
+"""Columns that `compare` reads in a table: columns of a document must not be mistaken for them."""
 _TASK = re.compile(r"(?:.*?_)?samples_(?P<task>.+?)(?:_\d{4}-\d\d-\d\dT[\d.-]+)?\.jsonl(?:\.gz)?")
 
 
@@ -35,17 +35,17 @@ def task_of(path: Path) -> str:
 
 
 def read_samples(samples: list[dict[str, Any]], path: Path, metrics: Sequence[str] = ()) -> tuple[pd.DataFrame, str]:
-    """Lay out a log of samples, one JSON object each; `metrics` are the metrics to take, of several the first that the log has.
+    """Tabulate a log of samples, one JSON object each; `metrics` are the metrics to take, of several the first that the log has.
 
-    Returns ``item_id`` (the harness's ``doc_id``), ``value``, `TARGET` and `DOC_HASH` where the log has them, and what the log keeps of
-    each document that is text or a number; and the name of the metric.
+    Returns ``item_id`` (the harness's ``doc_id``), ``value``, `TARGET` and `DOC_HASH` if the log has them, and the text and numbers of
+    each document in the log; and the name of the metric.
     """
     import pandas as pd
 
     lacking = [number for number, sample in enumerate(samples, start=1) if "doc_id" not in sample]
     if lacking:
         raise InputError(
-            f"{path}: line {lacking[0]} has no doc_id, as logs of lm-evaluation-harness and lmms-eval, and no item_id, as tables"
+            f"{path}: line {lacking[0]} has neither doc_id (as in logs of lm-evaluation-harness and lmms-eval) nor item_id (as in tables)"
         )
     name, wanted = _chosen(samples, metrics, path)
     samples = _one_filter(samples, wanted, path)
@@ -53,7 +53,7 @@ def read_samples(samples: list[dict[str, Any]], path: Path, metrics: Sequence[st
     values = [_number(sample, name, path) for sample in samples]
     table = pd.DataFrame({"item_id": [str(sample["doc_id"]) for sample in samples], "value": values})
     table = table.join(document_columns([sample.get("doc") for sample in samples]))
-    # the number of a document says nothing of what it is: these tell documents of two data sets, or of two versions, apart
+    # the number of a document does not identify it: these tell documents of two data sets, or of two versions, apart
     for column, key in ((TARGET, "target"), (DOC_HASH, "doc_hash")):
         if any(sample.get(key) is not None for sample in samples):
             table[column] = [None if sample.get(key) is None else as_text(sample[key]) for sample in samples]
@@ -61,7 +61,7 @@ def read_samples(samples: list[dict[str, Any]], path: Path, metrics: Sequence[st
 
 
 def document_columns(documents: Sequence[object]) -> pd.DataFrame:
-    """What documents hold that is text or a number, as text."""
+    """The text and numbers in documents, as text."""
     import pandas as pd
 
     known = [document if isinstance(document, dict) else {} for document in documents]
@@ -74,7 +74,7 @@ def document_columns(documents: Sequence[object]) -> pd.DataFrame:
 
 
 def _chosen(samples: list[dict[str, Any]], metrics: Sequence[str], path: Path) -> tuple[str, str]:
-    """The metric to take and the answer filter; '' where neither is named."""
+    """The metric to take and the answer filter; '' if neither is named."""
     if not samples:
         raise InputError(f"{path}: no items")
     names = [(metric.partition(",")[0], metric.partition(",")[2]) for metric in metrics] or [("", "")]
@@ -92,7 +92,7 @@ def json_lines(path: Path) -> list[dict[str, Any]]:
     packed = path.suffix.lower() == ".gz"
     try:
         with gzip.open(path, "rt", encoding="utf-8-sig") if packed else open(path, encoding="utf-8-sig") as lines:
-            each = iter(lambda: lines.readline(MOST_BYTES["JSON"]), "")  # a part of a line that never ends is no JSON
+            each = iter(lambda: lines.readline(MOST_BYTES["JSON"]), "")  # a part of an endless line is not JSON
             return [found for number, line in enumerate(each, start=1) for found in _object(line, number, path)]
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not UTF-8 text (byte {error.start}); save it as UTF-8") from None
@@ -101,14 +101,14 @@ def json_lines(path: Path) -> list[dict[str, Any]]:
 
 
 def _object(line: str, number: int, path: Path) -> Iterator[dict[str, Any]]:
-    """The object of a line; none of a blank one."""
+    """The object of a line; None for a blank one."""
     try:
         found = json.loads(line) if line.strip() else None
     except (ValueError, RecursionError):
         raise InputError(f"{path}: line {number} is not JSON") from None
     if found is not None:
         if not isinstance(found, dict):
-            raise InputError(f"{path}: line {number} is no JSON object")
+            raise InputError(f"{path}: line {number} is not a JSON object")
         yield found
 
 
@@ -117,12 +117,12 @@ def _one_filter(samples: list[dict[str, Any]], wanted: str, path: Path) -> list[
     if wanted and wanted not in filters:
         raise InputError(f"{path}: no filter {wanted!r}; there are {first_few(filters, 6)}")
     if not wanted and len(filters) > 1:
-        raise InputError(f"{path}: every item stands once per filter ({first_few(filters, 6)}); name one: --metric METRIC,{filters[0]}")
+        raise InputError(f"{path}: every item occurs once per filter ({first_few(filters, 6)}); name one: --metric METRIC,{filters[0]}")
     return [sample for sample in samples if not wanted or str(sample.get("filter", "none")) == wanted]
 
 
 def _only_metric(samples: list[dict[str, Any]], path: Path) -> str:
-    """The one metric that is 0 or 1; where there is none, the one that is a number."""
+    """The only metric that is 0 or 1; if there is none, the only one that is a number."""
     others = [name for name in samples[0] if name not in NOT_METRICS]
     numbers = [name for name in others if all(isinstance(sample.get(name), (int, float)) for sample in samples)]
     binary = [name for name in numbers if all(sample[name] in (0, 1) for sample in samples)]
@@ -151,7 +151,7 @@ def _number(sample: dict[str, Any], name: str, path: Path) -> float:
 
 
 def as_float(value: object) -> float:
-    """A number of JSON; NaN of anything else, and of a whole number too large."""
+    """A JSON number; NaN for anything else, and for a whole number that is too large."""
     try:
         return float(value) if isinstance(value, (int, float)) else math.nan
     except OverflowError:

@@ -35,7 +35,7 @@ def is_inspect_log(content: object) -> bool:
 
 
 def eval_task(path: Path) -> str:
-    """The task of an ``.eval`` file, by its header; the file's name where it cannot be read, which reading the file will tell."""
+    """The task of an ``.eval`` file, from its header; the file's name if it cannot be read, which is reported when the file is read."""
     try:
         with zipfile.ZipFile(path) as archive:
             header = _member(archive, archive.getinfo("header.json"), path)
@@ -45,10 +45,10 @@ def eval_task(path: Path) -> str:
 
 
 def read_eval_file(path: Path) -> dict[str, Any]:
-    """Read an ``.eval`` file as the log that it would be in JSON; of the samples what their summaries keep, where there are such."""
+    """Read an ``.eval`` file as the same log in JSON; of the samples only the summaries, if there are any."""
     try:
         with zipfile.ZipFile(path) as archive:
-            # an item that was tried again stands twice; the last counts, as in inspect_ai
+            # an item that was tried again occurs twice; the last counts, as in inspect_ai
             members = {member.filename: member for member in archive.infolist()}
             if "header.json" not in members:
                 raise InputError(f"{path}: has no header.json: the evaluation has not ended; finish it with inspect eval-retry")
@@ -62,7 +62,7 @@ def read_eval_file(path: Path) -> dict[str, Any]:
         said = f"{path}: cannot be read as a log of inspect_ai ({first_line(error)})"
         raise error if isinstance(error, InputError) else InputError(said) from None
     if not is_inspect_log(content):
-        raise InputError(f"{path}: its header.json is not of a log of inspect_ai")
+        raise InputError(f"{path}: its header.json does not belong to a log of inspect_ai")
     return content | {"samples": samples}
 
 
@@ -82,7 +82,7 @@ def _unpack(path: Path, member: zipfile.ZipInfo) -> bytes:
 
     if member.compress_type != ZSTANDARD:
         raise InputError(
-            f"{path}: {member.filename} is packed in a way that is not read; write it again with inspect log convert --to json"
+            f"{path}: {member.filename} is packed in a way that cannot be read; write it again with inspect log convert --to json"
         )
     with open(path, "rb") as stream:
         stream.seek(member.header_offset)
@@ -97,7 +97,7 @@ def _unpack(path: Path, member: zipfile.ZipInfo) -> bytes:
 
 
 def read_inspect_log(content: dict[str, Any], path: Path, metrics: Sequence[str] = ()) -> tuple[pd.DataFrame, str]:
-    """Lay out a log, a row per item: ``item_id``, ``value``, the target, and what the samples' metadata hold that is text or a number.
+    """Tabulate a log, a row per item: ``item_id``, ``value``, the target, and text and numbers from the samples' metadata.
 
     `metrics` name the scorer, or ``SCORER.KEY`` where its values have several; of several the first that the log has. Returns the name,
     too.
@@ -124,7 +124,7 @@ def read_inspect_log(content: dict[str, Any], path: Path, metrics: Sequence[str]
     if epochs.nunique() > 1:
         fewer = sorted(epochs.index[epochs < epochs.max()])
         raise InputError(f"{path}: {len(fewer)} samples have fewer than {epochs.max()} epochs ({first_few(fewer)}); finish the evaluation")
-    # epochs are repeated draws from one model, of this item and this arm alone: an item counts once, with their mean, which is also
+    # epochs are repeated draws from one model, for this item and arm only: an item counts once, with their mean, which is also
     # inspect_ai's own default. Their noise is part of the variation between items
     means = table.groupby("item_id")["value"].mean()
     table = table.drop_duplicates("item_id").reset_index(drop=True)
@@ -132,7 +132,7 @@ def read_inspect_log(content: dict[str, Any], path: Path, metrics: Sequence[str]
 
 
 def _values(sample: dict[str, Any]) -> dict[str, float]:
-    """Every score of a sample that means a number; NaN is inspect_ai's mark of what was not scored."""
+    """Every score of a sample that is a number; NaN is inspect_ai's mark for samples that were not scored."""
     scores = sample.get("scores")
     named = scores if isinstance(scores, dict) else {"score": sample["score"]} if "score" in sample else {}
     found = {}

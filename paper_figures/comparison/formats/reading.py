@@ -1,4 +1,4 @@
-"""Finding out what a file is and reading it by its format."""
+"""Finding a file's format, and reading the file."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ LOGS = (".jsonl", ".jsonl.gz", ".eval", ".json")
 
 @dataclass(frozen=True)
 class ItemFile:
-    """What a file says of each item."""
+    """The content of a file, by item."""
 
-    table: pd.DataFrame  # as the file has it; of a log ``item_id``, ``value`` and columns of the documents
-    name: str  # the model, where the file says so, else the file's name
+    table: pd.DataFrame  # as in the file; for a log ``item_id``, ``value`` and columns of the documents
+    name: str  # the model if the file names it, else the file's name
     is_log: bool  # further columns are of the documents, not of how they were scored
     metric: str  # that of ``value``; '' without one
 
@@ -70,12 +70,12 @@ def _of_json(content: Any, path: Path, metrics: Sequence[str]) -> ItemFile:
     if is_inspect_log(content):
         return _inspect(content, path, metrics)
     if not isinstance(content, list) or not all(isinstance(row, dict) for row in content):
-        raise InputError(f"{path}: is no list of rows and no log of inspect_ai; give a list of objects with item_id")
+        raise InputError(f"{path}: is neither a list of rows nor a log of inspect_ai; give a list of objects with item_id")
     return read_frame(rows_table(content, path), path, metrics)
 
 
 def read_frame(table: pd.DataFrame, path: Path, metrics: Sequence[str]) -> ItemFile:
-    """Read a table as one from a file of this name."""
+    """Read a table as if from a file of this name."""
     from paper_figures.comparison.formats.vlmevalkit import is_vlmevalkit_table, read_vlmevalkit_table
 
     if is_vlmevalkit_table(table):

@@ -1,4 +1,4 @@
-"""Reading tables that people and spreadsheets write: as text without blanks around it, and one clear line for what cannot be read."""
+"""Reading tables that people and spreadsheets write: as text without surrounding blanks, with one clear line for each error."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 WORKBOOKS = (".xlsx", ".xlsm", ".xls", ".ods")
-# what openpyxl and zipfile raise for damaged files, as 300 of them showed; SyntaxError is of XML
+# errors of openpyxl and zipfile for damaged files (300 were tried); SyntaxError comes from XML
 _BROKEN_WORKBOOK = (
     ValueError, LookupError, TypeError, AttributeError, OSError, SyntaxError, RuntimeError, EOFError, zlib.error, zipfile.BadZipFile
 )  # fmt: skip
@@ -32,7 +32,7 @@ def read_item_table(path: Path) -> pd.DataFrame:
 
 
 def trimmed(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with text cells and names of columns without blanks around them, missing where empty; lists as text but for references."""
+    """The table with text cells and column names without surrounding blanks, missing if empty; lists as text, except references."""
     table = table.rename(columns={column: str(column).strip() for column in table.columns})
     import pandas as pd
 
@@ -47,13 +47,13 @@ def trimmed(table: pd.DataFrame) -> pd.DataFrame:
 
 def _trimmed_cell(cell: Any, list_kept: bool) -> Any:
     if isinstance(cell, str):
-        cell.isascii() or cell.encode()  # which a lone surrogate, as JSON may hold, does not bear
+        cell.isascii() or cell.encode()  # fails on a lone surrogate, which JSON may contain
         return cell.strip() or None
     return cell if list_kept or not hasattr(cell, "__len__") else str(cell)
 
 
 def rows_table(rows: list[dict[str, Any]], path: Path) -> pd.DataFrame:
-    """A table of JSON objects, one per row; numbers stay what they are."""
+    """A table of JSON objects, one per row; numbers stay numbers."""
     import pandas as pd
 
     if not rows:
@@ -92,7 +92,7 @@ def _read_text(path: Path) -> pd.DataFrame:
         raise InputError(f"{path}: not UTF-8 text (byte {error.start}); save it as UTF-8 (in a spreadsheet 'CSV UTF-8')") from None
     except pd.errors.ParserError as error:
         found = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(error))
-        said = "line {1} has {2} fields, the header {0}; quote cells that hold commas" if found else first_line(error)
+        said = "line {1} has {2} fields, the header {0}; quote cells that contain commas" if found else first_line(error)
         raise InputError(f"{path}: {said.format(*found.groups()) if found else said}") from None
     except (ValueError, OSError, EOFError, zlib.error, zipfile.BadZipFile, lzma.LZMAError) as error:
         raise error if isinstance(error, InputError) else InputError(f"{path}: cannot be read as CSV ({first_line(error)})") from None
@@ -104,11 +104,11 @@ def _check_header(header: list[str], path: Path) -> None:
         raise InputError(f"{path}: its columns are separated by ';'; save it with commas between columns and a point in numbers")
     twice = [name for name, count in Counter(header).items() if name and count > 1]
     if twice:
-        raise InputError(f"{path}: the column {twice[0]!r} stands twice in the header (blanks around names do not count); remove one")
+        raise InputError(f"{path}: the column {twice[0]!r} occurs twice in the header (blanks around names do not count); remove one")
 
 
 def _without_index(table: pd.DataFrame, header: list[str], path: Path) -> pd.DataFrame:
-    """Undo what pandas makes of rows longer than the header: the first column for an index, and every name one column too far right."""
+    """Undo pandas' reading of rows longer than the header: the first column as an index, and every name one column too far right."""
     import pandas as pd
 
     if isinstance(table.index, pd.RangeIndex):
@@ -118,5 +118,5 @@ def _without_index(table: pd.DataFrame, header: list[str], path: Path) -> pd.Dat
     if extra.any():
         row = int(extra.argmax()) + 1
         more = f"row {row} has {cells.shape[1]} fields, the header {len(header)} ({first_few(header, 6)})"
-        raise InputError(f"{path}: {more}; name every column, and quote cells that hold commas")
+        raise InputError(f"{path}: {more}; name every column, and quote cells that contain commas")
     return cells.iloc[:, : len(header)].set_axis(header, axis=1)  # a comma at the end of every row

@@ -31,13 +31,13 @@ def is_vlmevalkit_table(table: pd.DataFrame) -> bool:
 
 
 def read_vlmevalkit_table(table: pd.DataFrame, path: Path, metrics: Sequence[str] = ()) -> tuple[pd.DataFrame, str]:
-    """Lay out a table: ``item_id``, ``value``, the target, and the columns that it came with; and name the score."""
+    """Read a table: ``item_id``, ``value``, the target, and its own columns; and name the score."""
     names = [name for name in (metrics or SCORES) if name in table.columns]
     if not names and metrics:
         raise InputError(f"{path}: no column {metrics[0]!r}; there are {first_few(list(table.columns), 8)}")
     if not names:
         raise InputError(
-            f"{path}: holds predictions without scores; name the table that the evaluation wrote beside it (_result, _results, _auxmatch)"
+            f"{path}: has predictions without scores; name the table that the evaluation wrote beside it (_result, _results, _auxmatch)"
         )
     name = names[0]
     missing = table["index"].isna() | table[name].isna()
@@ -72,12 +72,12 @@ def _as_number(cell: object) -> float:
 
 def _of_answers(cell: object, path: Path) -> float:
     """One score of the matches with all accepted answers, by the rule of the set (``hit_calculate`` in ``utils/vqa_eval.py``)."""
-    if isinstance(cell, str):  # a list as Python writes it
+    if isinstance(cell, str):  # a list in Python's notation
         cell = json.loads(re.sub(r"\b(True|False)\b", lambda found: found[0].lower(), cell))
     matches = [_as_number(match) for match in cell] if isinstance(cell, list) else []
     if not matches:
         raise ValueError("no matches")
     if any(kind in path.name for kind in DISTANCES):
-        similarity = 1 - min(matches)  # ANLS: a similarity below one half counts nothing
+        similarity = 1 - min(matches)  # ANLS: a similarity below one half counts as 0
         return similarity if similarity >= 0.5 else 0.0
     return max(matches) if any(kind in path.name for kind in BEST_ANSWER) else sum(matches) / len(matches)

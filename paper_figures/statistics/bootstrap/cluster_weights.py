@@ -8,11 +8,11 @@ import numpy as np
 
 from paper_figures.statistics.validation import Bools, Codes, Floats
 
-CELLS_AT_ONCE = 2**17  # resamples x items worked on together: what fits into a core's cache is several times faster
+CELLS_AT_ONCE = 2**17  # resamples x items in one portion: one that fits into a core's cache is several times faster
 
 
 def cluster_types(labels: Bools, codes: Codes) -> Codes:
-    """Type of each cluster: it holds only negative items (0), only positive ones (1), or both (2).
+    """Type of each cluster: with only negative items (0), only positive ones (1), or both (2).
 
     Shapes: `labels` (n,), `codes` (n,). Returns (K,).
 
@@ -27,7 +27,7 @@ def cluster_types(labels: Bools, codes: Codes) -> Codes:
 
 
 def resampling_strata(labels: Bools, codes: Codes) -> Codes:
-    """Types of the clusters, where a type of one cluster, which no resample would vary, joins the largest.
+    """Types of the clusters; a type with one cluster, which no resample would vary, joins the largest type.
 
     Shapes: `labels` (n,), `codes` (n,). Returns (K,).
 
@@ -47,7 +47,7 @@ def cluster_weights(strata: Codes, items: int, resamples: int, seed: int) -> Ite
     Shapes: `strata` (K,). Yields (portion, K): how often each cluster was drawn.
     """
     members = [np.flatnonzero(strata == stratum) for stratum in np.unique(strata)]
-    # a stream per stratum: how the resamples are cut into portions then changes nothing
+    # a stream per stratum, so that the portions do not change the resamples
     streams = [np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(len(members))]
     portion = max(1, CELLS_AT_ONCE // max(items, len(strata)))
     for start in range(0, resamples, portion):
@@ -63,7 +63,7 @@ def _draws(size: int, rows: int, stream: np.random.Generator) -> Floats:
 
 
 def jackknife_weights(strata: Codes, items: int, groups: int = 500) -> tuple[Iterator[Floats], Codes]:
-    """Leave out one cluster at a time, or one group of clusters of a stratum where there are many.
+    """Leave out one cluster at a time, or one group of clusters of a stratum if there are many.
 
     Shapes: `strata` (K,). Returns portions of weights, and the stratum of each row.
     """
@@ -72,7 +72,7 @@ def jackknife_weights(strata: Codes, items: int, groups: int = 500) -> tuple[Ite
     for stratum in np.unique(strata):
         where = np.flatnonzero(strata == stratum)
         count = min(len(where), max(2, round(groups * len(where) / len(strata))))
-        left_out[where] = len(row_strata) + np.arange(len(where)) % count  # spread, since neighbours may be alike
+        left_out[where] = len(row_strata) + np.arange(len(where)) % count  # spread out, since neighbours may be similar
         row_strata += [int(stratum)] * count
     return _leave_out(left_out, len(row_strata), items), np.array(row_strata, dtype=np.intp)
 

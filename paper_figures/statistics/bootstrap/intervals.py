@@ -53,7 +53,7 @@ def _levels(distribution: Floats, estimate: float, method: str, confidence_level
         raise InputError(f"method: choose one of {', '.join(METHODS)}, not {method!r}")
     resamples = len(distribution)
     gaps = distribution - estimate
-    tied = np.abs(gaps) <= 1e-12 * max(1.0, abs(estimate))  # a difference of two means carries rounding, which must not break ties
+    tied = np.abs(gaps) <= 1e-12 * max(1.0, abs(estimate))  # a difference of two means has rounding errors, which must not break ties
     below = ((gaps < 0) & ~tied).mean() + tied.mean() / 2
     z0 = float(special.ndtri(min(max(below, 0.5 / resamples), 1 - 0.5 / resamples)))
     z = float(special.ndtri(tail))
@@ -76,7 +76,7 @@ def _quantile_errors(distribution: Floats, levels: tuple[float, float]) -> Inter
 def acceleration(jackknife: Floats, strata: Codes) -> float:
     r"""Estimate BCa's acceleration from leave-one-cluster-out values.
 
-    Shapes: `jackknife` (rows,), `strata` (rows,). It is 0 where the statistic does not vary.
+    Shapes: `jackknife` (rows,), `strata` (rows,). It is 0 if the statistic does not vary.
 
     Notes
     -----

@@ -1,4 +1,4 @@
-"""The bootstrap of an accuracy difference of independent items, whose cost does not grow with their number."""
+"""The bootstrap of an accuracy difference of independent items; its cost does not grow with their number."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def multinomial_bootstrap(
     Returns
     -------
     BootstrapDifference
-        Estimate, interval and Monte Carlo error. The accuracies of each arm are not known from these counts, and NaN.
+        Estimate, interval and Monte Carlo error. The accuracies of each arm do not follow from these counts, and are NaN.
 
     Raises
     ------
@@ -45,8 +45,8 @@ def multinomial_bootstrap(
     Notes
     -----
     An item's difference is 1, -1 or 0. The counts of the three among n items drawn with replacement are multinomial with the observed
-    shares, so they are drawn at once: exactly the distribution of resampling items, in O(B) time and memory. Leaving out one item gives
-    three values only, so BCa's acceleration is closed too:
+    shares, so they are drawn directly: exactly the distribution of resampling items, in O(B) time and memory. Leaving out one item gives
+    only three values, so BCa's acceleration has a closed form too:
     :math:`\hat a = \frac{\sum_x w_x (x - \bar x)^3}{6 [\sum_x w_x (x - \bar x)^2]^{3/2}}` over :math:`x \in \{1, -1, 0\}` with counts w.
 
     Examples

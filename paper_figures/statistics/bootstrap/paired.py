@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 FEWEST_OF_A_CLASS = 20
-"""Clusters of a class below which a measure that ranks or separates the classes gets no interval."""
+"""With fewer clusters of a class, a measure that ranks or separates the classes gets no interval."""
 
 NEED_NO_CLASS = ("accuracy", *NEED_PROBABILITIES)
 
@@ -83,7 +83,7 @@ def paired_bootstrap(
     labels : array_like of bool, shape (n,)
         Whether each item is positive.
     clusters : array_like, shape (n,), optional
-        The cluster of each item, for example its patient; each item is its own when left out.
+        The cluster of each item, for example its patient; by default each item is its own cluster.
     metrics : sequence of str
         Of ``accuracy``, ``auroc``, ``average_precision``, ``sensitivity``, ``brier``, ``calibration_error``.
     resamples : int, default 2000
@@ -95,7 +95,7 @@ def paired_bootstrap(
     specificity : float, default 0.9
         The specificity, between 0 and 1, at which the sensitivity is taken.
     stratify : bool, default True
-        Whether to resample clusters that hold only positive items, only negative ones, or both, each among themselves.
+        Whether to resample clusters with only positive items, only negative ones, or both, separately.
     confidence_level : float, default 0.95
         Share of repetitions in which the interval covers the true value, between 0 and 1.
     seed : int, default 0
@@ -117,10 +117,10 @@ def paired_bootstrap(
     2. Compute every measure of both arms on that resample, and the differences.
     3. Repeat B times; make intervals by `bootstrap_interval`; BCa's acceleration leaves out one cluster at a time.
 
-    Resampling whole clusters keeps whatever correlation there is inside them: Davison and Hinkley (1997), Bootstrap Methods and their
+    Resampling whole clusters keeps the correlation inside them: Davison and Hinkley (1997), Bootstrap Methods and their
     Application, section 3.8. With few clusters (below about 20) any bootstrap interval is too short.
 
-    A type of one cluster is resampled together with the largest type, since alone it would never vary. Where fewer than 20 clusters hold
+    A type with one cluster is resampled together with the largest type, since alone it would never vary. If fewer than 20 clusters have
     positive items, or negative ones, AUROC, average precision and sensitivity have no interval (NaN, with a ``reason``): with 5, 10, 15
     and 20 positives of 100 items the interval of AUROC leaves out a true difference of 0 with probability .16, .09, .08 and .06.
 
@@ -176,7 +176,7 @@ def _check(arms: Sequence[Sample], metrics: Sequence[str], settings: _Settings) 
     if set(metrics) - set(NEED_NO_CLASS) and (labels.all() or not labels.any()):
         raise NotEstimable("one class only: measures that compare positive with negative items have no value")
     if set(metrics) & set(NEED_PROBABILITIES) and any(arm.scores.min() < 0 or arm.scores.max() > 1 for arm in arms):
-        raise InputError(f"{', '.join(NEED_PROBABILITIES)} need probabilities: some scores lie outside [0, 1]")
+        raise InputError(f"{', '.join(NEED_PROBABILITIES)} need probabilities: some scores are outside [0, 1]")
 
 
 def _paired_bootstrap(arms: Sequence[Sample], strata: Codes, metrics: Sequence[str], settings: _Settings) -> PairedBootstrapResult:
@@ -186,7 +186,7 @@ def _paired_bootstrap(arms: Sequence[Sample], strata: Codes, metrics: Sequence[s
     values = _evaluate(evaluators, cluster_weights(strata, items, settings.resamples, settings.seed))
     left_out, rows = np.zeros((len(metrics), 2, 2)), np.zeros(2, dtype=np.intp)
     if settings.method == "bca":
-        # a jackknife over every cluster would cost more than the bootstrap itself where there are very many items
+        # with very many items a jackknife over every cluster would cost more than the bootstrap itself
         portions, rows = jackknife_weights(strata, items, min(500, max(50, 50_000_000 // items)))
         left_out = _evaluate(evaluators, portions)
     results = {name: _difference(name, point[i], values[i], left_out[i], rows, settings) for i, name in enumerate(metrics)}

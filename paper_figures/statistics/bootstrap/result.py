@@ -1,4 +1,4 @@
-"""What a paired bootstrap gives back."""
+"""The result of a paired bootstrap."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ class BootstrapDifference(Result):
     interval_mcse: Interval  # Monte Carlo standard error of the two ends of `interval`
     method: str  # the kind of interval
     resamples: int
-    undefined: int  # resamples in which the measure has no value; they are left out of the interval
+    undefined: int  # resamples in which the measure has no value; the interval leaves them out
     seed: int  # seed of the resamples
-    reason: str = ""  # why there is no interval (NaN); '' where there is one
+    reason: str = ""  # why there is no interval (NaN); '' if there is one
 
     def to_dict(self) -> dict[str, Any]:
         """Fields by name; a missing interval is None."""
         return super().to_dict() | (dict.fromkeys(("interval", "a_interval", "b_interval")) if self.reason else {})
 
     def without_interval(self, reason: str) -> BootstrapDifference:
-        """Keep the estimates; the interval would claim more than the resamples can tell."""
+        """Keep the estimates without the interval, which would claim more than the resamples show."""
         no = (math.nan, math.nan)
         return replace(self, interval=no, a_interval=no, b_interval=no, se=math.nan, interval_mcse=no, reason=reason)

@@ -1,7 +1,7 @@
 """Three chi-squared tests of two clustered paired proportions, which differ in the variance of the summed differences.
 
-Obuchowski (1998) takes it under the null hypothesis, Yang, Sun and Hardin (2010) half under it and half not, Durkalski and others (2003)
-weigh every cluster alike.
+Obuchowski (1998) computes it under the null hypothesis, Yang, Sun and Hardin (2010) half under it and half not, Durkalski and others (2003)
+weight all clusters equally.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The difference in accuracy with a standard error that allows items of a cluster to be correlated."""
+"""The difference in accuracy with a standard error that allows for correlation within clusters."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class ClusteredDifferenceResult(Result):
     interval: Interval  # lower and upper end
     p: float  # two-sided, of no difference
     design_effect: float = math.nan  # variance over that of independent items; NaN without discordant items
-    note: str = ""  # what a reader must know of this result; '' where there is nothing
+    note: str = ""  # a note on this result for the reader; '' if there is none
 
 
 def clustered_difference(
@@ -59,7 +59,7 @@ def clustered_difference(
               \widehat{\mathrm{var}} = \frac{K}{K-1} \frac{\sum_k (d_k - n_k \hat\delta)^2}{N^2}
 
     against t with K - 1 degrees of freedom. The design effect divides by :math:`[n_{10} + n_{01} - (n_{10} - n_{01})^2 / N] / N^2`.
-    Where every cluster shows the same difference and it is not 0, this variance is 0 and tells nothing; then each cluster is counted as
+    If every cluster shows the same difference and it is not 0, this variance is 0 and uninformative; then each cluster is counted as
     one item and `bonett_price_standard_error` is used (our choice; said in ``note``).
 
     References
@@ -79,7 +79,7 @@ def _clustered_difference(sums: ClusterSums, level: float) -> ClusteredDifferenc
     k, total = len(sums.n), float(sums.n.sum())
     estimate = float(sums.d.sum()) / total
     variance = k / (k - 1) * float(((sums.d - sums.n * estimate) ** 2).sum()) / total**2
-    if variance < 1e-20 and estimate:  # rounding: all clusters agree, which few clusters do by chance
+    if variance < 1e-20 and estimate:  # only rounding is left: all clusters agree, which may happen by chance if there are few
         se = bonett_price_standard_error(float((sums.b / sums.n).sum()), float((sums.c / sums.n).sum()), k)
         return student_result(estimate, se, k - 1, level, note="every cluster shows the same difference; each is counted as one item")
     return student_result(estimate, math.sqrt(variance), k - 1, level, design_effect=_design_effect(sums, variance))

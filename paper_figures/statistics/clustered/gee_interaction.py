@@ -1,4 +1,4 @@
-"""Whether the difference between two arms depends on something else, such as the reference strategy: an interaction by GEE."""
+"""Whether the difference between two arms depends on a factor, for example the reference strategy: an interaction by GEE."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def gee_interaction(
     items = same_length(correct_a=a, correct_b=b)
     codes, levels, level = as_codes(clusters, items), as_codes(factor, items, "factor"), as_level(confidence_level)
     if levels.max() == 0:
-        raise NotEstimable("one level only: there is nothing for the difference to depend on")
+        raise NotEstimable("one level only: give a factor with two levels or more")
     names = np.unique(np.asarray(factor).astype(str))
     by_level = {str(name): gee(a[levels == i], b[levels == i], codes[levels == i], level) for i, name in enumerate(names)}
     estimates = np.array([result.log_odds_ratio for result in by_level.values()])
@@ -81,7 +81,7 @@ def gee_interaction(
     contrasts = np.diff(np.eye(len(names)), axis=0)
     gaps, covariance = contrasts @ estimates, contrasts @ parts @ parts.T @ contrasts.T
     statistic = float(gaps @ np.linalg.pinv(covariance, rcond=1e-12) @ gaps)
-    df = int(np.linalg.matrix_rank(covariance, tol=1e-18))  # smaller than the number of contrasts where levels have the same items
+    df = int(np.linalg.matrix_rank(covariance, tol=1e-18))  # smaller than the number of contrasts if levels have the same items
     return GeeInteractionResult(statistic, df, chi_squared_p(statistic, df) if df else 1.0, by_level, int(codes.max()) + 1)
 
 

@@ -1,4 +1,4 @@
-"""The paired permutation test: flip the sign of each cluster's difference; and the interval that goes with it."""
+"""The paired permutation test, which flips the sign of each cluster's difference, and its interval."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from paper_figures.statistics.validation import Codes, Floats, as_count, as_leve
 
 EXACT_UP_TO = 16  # clusters; 2^16 sign patterns are enumerated
 _CELLS = 2**20  # patterns x groups worked on together
-_STEPS = 200_000_000  # additions that the exact distribution of whole numbers may take: a second or less
+_STEPS = 200_000_000  # limit of additions for the exact distribution of whole numbers: a second or less
 
 
 @dataclass(frozen=True, repr=False)
@@ -23,13 +23,13 @@ class SignFlipResult(Result):
     statistic: float  # sum of the differences
     p: float  # two-sided. Exact: the share of sign patterns at least as extreme; else (1 + count) / (1 + resamples), never 0
     mcse: float  # Monte Carlo standard error of `p`; 0 when exact
-    resamples: int  # number of sign patterns listed; 0 where their distribution was added up without listing them
+    resamples: int  # number of sign patterns listed; 0 if their distribution was added up without listing them
     exact: bool  # whether all patterns count, not a sample of them
     clusters: int  # clusters whose difference is not 0
     seed: int  # seed of the patterns; without effect when exact
     difference: float  # mean difference per item
-    interval: Interval  # the mean differences that the test does not reject; infinite ends where no sign pattern could reject any
-    interval_mcse: Interval  # Monte Carlo standard error of its ends; 0 where all patterns were tried
+    interval: Interval  # the mean differences that the test does not reject; infinite ends if no sign pattern could reject any
+    interval_mcse: Interval  # Monte Carlo standard error of its ends; 0 if all patterns were tried
 
 
 def sign_flip(
@@ -47,18 +47,18 @@ def sign_flip(
     differences : array_like, shape (n,)
         Difference of arms A and B on each item, for example 1, 0 or -1 for right and wrong; finite.
     clusters : array_like, shape (n,), optional
-        The cluster of each item; each item is its own when left out.
+        The cluster of each item; by default each item is its own cluster.
     resamples : int, default 9999
-        Sign patterns drawn where there are too many for all.
+        Number of sign patterns to draw if there are too many to use all.
     confidence_level : float, default 0.95
         Share of repetitions in which the interval covers the true value, between 0 and 1.
     seed : int, default 0
-        Seed of the random patterns; without effect where all patterns are tried.
+        Seed of the random patterns; without effect if all patterns are tried.
 
     Returns
     -------
     SignFlipResult
-        The p-value (1 where all clusters' differences are 0), the mean difference and its interval.
+        The p-value (1 if all clusters' differences are 0), the mean difference and its interval.
 
     Raises
     ------
@@ -67,10 +67,10 @@ def sign_flip(
 
     Notes
     -----
-    1. Sum the differences in each cluster, :math:`D_k`; those that are 0 say nothing and are left out.
+    1. Sum the differences in each cluster, :math:`D_k`; sums of 0 are uninformative and left out.
     2. Under the hypothesis that swapping the arms within a cluster changes nothing, every pattern of signs is equally likely.
     3. p is the share of patterns with :math:`|\sum_k s_k D_k| \ge |\sum_k D_k|`: all :math:`2^K` of them for at most 16 clusters; all, by
-       adding up their distribution cluster by cluster, where differences are whole numbers and clusters not too many; else of B random
+       adding up their distribution cluster by cluster, if differences are whole numbers and clusters not too many; else of B random
        ones and the observed one (Phipson and Smyth 2010, Statistical Applications in Genetics and Molecular Biology 9:39).
     4. A mean difference :math:`\delta` is tested in the same way with :math:`D_k - n_k \delta`, :math:`n_k` items in cluster k. Pattern s
        is at least as extreme where :math:`|\sum s_k (D_k - n_k \delta)| \ge |D - N \delta|`; both are linear in :math:`\delta`, so this
@@ -106,7 +106,7 @@ def sign_flip(
 def sign_flip_of_sums(sums: Floats, sizes: Floats, resamples: int, level: float, seed: int) -> SignFlipResult:
     """Run `sign_flip` on the summed differences and the numbers of items of K clusters. Shapes: `sums`, `sizes` (K,)."""
     scale, side = float(np.abs(sums).sum()), _side(sums, sizes)
-    # the better arm is always the first here, so that swapping the arms draws the same patterns and gives the same p
+    # put the better arm first, so that swapping the arms draws the same patterns and gives the same p
     d = side * np.where(np.abs(sums) > 1e-12 * max(scale, 1e-300), sums, 0.0)
     # patterns that are exactly as extreme as the observed one must count, though their sums round differently in another order
     moving, observed, slack = d != 0, float(d.sum()), 1e-9 * scale
@@ -121,7 +121,7 @@ def sign_flip_of_sums(sums: Floats, sizes: Floats, resamples: int, level: float,
         if exact:
             all_x = _all_patterns(k) @ d[moving]
             p, patterns = float((np.abs(all_x) >= observed - slack).mean()), 2**k
-        # p needs the signs of the clusters that differ only; the interval moves every cluster, those without a difference too, so it may
+        # p needs only the signs of clusters that differ; the interval moves every cluster, also those without a difference, so it may
         # have to draw patterns where p did not
         if not exact or len(d) > EXACT_UP_TO:
             x, y = _drawn(d, sizes, resamples, np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1002,))))
@@ -142,7 +142,7 @@ def sign_flip_of_sums(sums: Floats, sizes: Floats, resamples: int, level: float,
 
 
 def _side(sums: Floats, sizes: Floats) -> float:
-    """Sign of the better arm: by the sum of differences, or where that is 0 by how they lie."""
+    """Sign of the better arm: by the sum of differences, or if that is 0 by their distribution."""
     for total in (sums.sum(), (sums * sizes).sum(), (sums**3).sum()):
         if total:
             return float(np.sign(total))
@@ -175,7 +175,7 @@ def _groups(d: Floats, sizes: Floats) -> tuple[Floats, Codes]:
 
 
 def _distribution(d: Floats, sizes: Floats) -> tuple[Floats, Floats, Floats] | None:
-    """All values (x, y) of `sign_flip` with their probabilities, for whole numbers; None where that takes too many additions."""
+    """All values (x, y) of `sign_flip` with their probabilities, for whole numbers; None if that takes too many additions."""
     if (d != np.round(d)).any() or (sizes != np.round(sizes)).any():
         return None
     whole, many = d.astype(np.int64), sizes.astype(np.int64)
@@ -201,7 +201,7 @@ def _interval(x: Floats, y: Floats, weights: Floats, observed: float, items: flo
     """Interval of the differences that are not rejected at level alpha, and the Monte Carlo error of its ends for drawn patterns."""
     with np.errstate(divide="ignore", invalid="ignore"):
         ends = np.stack([(observed - x) / (items - y), (observed + x) / (items + y)])
-    never = np.abs(y) >= items * (1 - 1e-12)  # all signs equal: as extreme as the observed pattern whatever the difference
+    never = np.abs(y) >= items * (1 - 1e-12)  # all signs equal: as extreme as the observed pattern for any difference
     lower, upper = np.where(never, -np.inf, ends.min(axis=0)), -np.where(never, np.inf, ends.max(axis=0))
     orders = np.argsort(lower, kind="stable"), np.argsort(upper, kind="stable")
     # patterns of this weight may be as extreme and p still be at most alpha

@@ -1,4 +1,4 @@
-"""Sums per cluster, which every clustered accuracy test starts from."""
+"""Sums per cluster, the input of every clustered accuracy test."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class ClusterSums:
 
 @dataclass(frozen=True, repr=False)
 class ClusteredTestResult(Result):
-    """A chi-squared test of equal accuracy that allows items of a cluster to be correlated."""
+    """A chi-squared test of equal accuracy that allows for correlation within clusters."""
 
     statistic: float  # chi-squared with 1 degree of freedom under the null hypothesis, for many clusters
     p: float  # its upper tail; 1 when no cluster shows a difference

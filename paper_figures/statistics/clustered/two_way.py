@@ -26,7 +26,7 @@ def two_way(
     memberships: npt.ArrayLike | Sequence[Sequence[object]],
     confidence_level: float = 0.95,
 ) -> ClusteredDifferenceResult:
-    r"""Estimate the difference in accuracy when items are correlated within two kinds of clusters at once.
+    r"""Estimate the difference in accuracy when items are correlated within two kinds of clusters.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def two_way(
     clusters : array_like, shape (n,)
         The first kind of cluster of each item, for example its patient.
     memberships : array_like, shape (n,), or sequence of n sequences
-        The second kind: one name per item, or several (its references). Items that share *any* are taken as correlated.
+        The second kind: one name per item, or several (its references). Items that share *any* are treated as correlated.
     confidence_level : float, default 0.95
         Share of repetitions in which the interval covers the true value, between 0 and 1.
 
@@ -56,7 +56,7 @@ def two_way(
     .. math:: \hat V = \hat V_{\text{patient}} + \hat V_{\text{reference}} - \hat V_{\text{both}}, \qquad
               \hat V_s = \frac{G_s}{G_s - 1} \frac{1}{N^2} \sum_{i,j} 1[i, j \text{ share } s]\; e_i e_j
 
-    with :math:`G_s` clusters of kind s. Where :math:`\hat V` is not positive the larger one-way variance is used. The reference
+    with :math:`G_s` clusters of kind s. If :math:`\hat V` is not positive, the larger one-way variance is used. The reference
     distribution is t with the smaller number of clusters minus 1 degrees of freedom.
 
     An item with several references belongs to several clusters (the dyadic-robust form). The sum over pairs that share *any* is made in
@@ -114,7 +114,7 @@ def _two_way(a: Bools, b: Bools, codes: Codes, sets: list[tuple[int, ...]], leve
 def two_way_variance(parts: Floats, codes: Codes, sets: list[tuple[int, ...]]) -> tuple[float, str]:
     """Estimate the variance of a sum over items that are correlated within two kinds of clusters.
 
-    Shapes: `parts` (n,), `codes` (n,). Returns the variance of `two_way`, and a note where the larger one-way variance had to take its
+    Shapes: `parts` (n,), `codes` (n,). Returns the variance of `two_way`, and a note if the larger one-way variance had to take its
     place.
     """
     return TwoWayPairs.of(codes, sets).variance(parts)
@@ -126,7 +126,7 @@ SharedSubsets = list[tuple[int, Codes, Codes]]
 
 @dataclass(frozen=True)
 class TwoWayPairs:
-    """Which items are correlated within two kinds of clusters: found once, used for many sums over the same items."""
+    """Pairs of items correlated within two kinds of clusters: found once, used for many sums over the same items."""
 
     codes: Codes
     references: int

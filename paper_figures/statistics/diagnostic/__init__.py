@@ -1,1 +1,1 @@
-"""What a paper on a diagnostic test reports of two arms: operating points, partial areas, ROC bands, flips and net benefit."""
+"""Results of two arms for a paper on a diagnostic test: operating points, partial areas, ROC bands, flips and net benefit."""

@@ -1,4 +1,4 @@
-"""Standard errors of any measure from what each row contributes to it, with clusters, shared references and trainings as random factors."""
+"""Standard errors of any measure from the contribution of each row, with clusters, shared references and trainings as random factors."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from paper_figures.statistics.roc.cluster_jackknife import jackknife_variance
 from paper_figures.statistics.validation import Bools, Codes, Floats, NotEstimable, as_codes, cluster_codes
 
 Contributions = tuple[float, Floats, Sequence[Bools]]
-"""An estimate, what each row adds to it beyond its expectation (n,), and the one or two groups of rows that count."""
+"""An estimate, the contribution of each row beyond its expectation (n,), and the one or two groups of rows that count."""
 
 Merit = Callable[[Bools], Contributions]
 """From the rows of one training to the estimate and its contributions, one for each of these rows."""
 
 FEWEST_TRAININGS, FEWEST_REFERENCES, FEWEST_PATIENTS = 10, 8, 20
-"""Trainings that both arms share, references in effect, and patients in effect beside either, below which the error-rate study finds no
+"""Trainings shared by both arms, effective references, and effective patients beside either: with fewer the error-rate study finds no
 test that keeps its level, or did not look: the rule of the recommended tests."""
 
 Memberships = npt.ArrayLike | Sequence[Sequence[object]]
@@ -39,7 +39,7 @@ class Estimated:
     value: float
     se: float
     df: float
-    verdict: bool = True  # False: the design lets no test keep its level, and p is NaN
+    verdict: bool = True  # False: no test keeps its level in this design, and p is NaN
 
     def interval(self, level: float) -> Interval:
         """Interval by Student's t."""
@@ -59,7 +59,7 @@ class Factors:
     codes: Codes
     seeds: Codes | None = None
     sets: list[tuple[int, ...]] | None = None
-    fixed_seeds: bool = False  # the trainings are all that the result is about
+    fixed_seeds: bool = False  # the result is about these trainings only
 
     @cached_property
     def independent(self) -> bool:
@@ -68,7 +68,7 @@ class Factors:
 
     @cached_property
     def trainings(self) -> int:
-        """Number of trainings; 1 where one model is spoken of."""
+        """Number of trainings; 1 if the result is about one model."""
         return 1 if self.seeds is None else int(self.seeds.max()) + 1
 
     @cached_property
@@ -79,12 +79,12 @@ class Factors:
         return [self.seeds == number for number in range(self.trainings)]
 
     def clusters(self, members: Bools) -> int:
-        """Number of clusters that hold a member."""
+        """Number of clusters with a member."""
         return int(np.count_nonzero(np.bincount(self.codes[members])))
 
     @cached_property
     def verdict(self) -> bool:
-        """Whether the design lets a test keep its level: enough trainings (or one), references and, beside either, patients."""
+        """Whether a test keeps its level in the design: enough trainings (or one), references and, beside either, patients."""
         one = self.fixed_seeds or self.trainings == 1
         if one and self.sets is None:
             return True
@@ -101,7 +101,7 @@ class Factors:
             raise NotEstimable("one class only with some training seed: no ROC curve, sensitivity or specificity")
 
     def value(self, merit: Merit) -> float:
-        """Average a measure over the trainings; NaN where one of them has no value."""
+        """Average a measure over the trainings; NaN if one of them has no value."""
         try:
             return float(np.mean([merit(rows)[0] for rows in self.rows]))
         except NotEstimable:
@@ -113,7 +113,7 @@ class Factors:
         Notes
         -----
         One training without shared references: the cluster jackknife of `clustered_auroc_difference`. Else the contributions are the
-        influences of `random_factors_contrast`. A training that lacks a row of an item takes no part in that item.
+        influences of `random_factors_contrast`. A training without a row for an item does not contribute to that item.
         """
         found = [(rows, *merit(rows)) for rows in self.rows]
         values = np.array([value for _, value, _, _ in found])
@@ -176,7 +176,7 @@ def _effective(levels: npt.ArrayLike) -> float:
 def factors(
     rows: int, clusters: npt.ArrayLike | None = None, seeds: npt.ArrayLike | None = None, references: Memberships | None = None
 ) -> Factors:
-    """Check the factors of a table of rows; each row is its own cluster where none are given."""
+    """Check the factors of a table of rows; by default each row is its own cluster."""
     codes = cluster_codes(clusters, rows)
     trained = None if seeds is None else as_codes(seeds, rows, "seeds")
     if rows > 1 and codes.max() == 0:
@@ -213,7 +213,7 @@ def share(hits: Bools, members: Bools) -> Merit:
 
 
 def share_interval(found: Estimated, clusters: int, items: float, independent: bool, level: float) -> Interval:
-    """Wilson's interval of a share, with as many items as the standard error says (our choice); by t unless items are independent.
+    """Wilson's interval of a share, with as many items as the standard error implies (our choice); by t unless items are independent.
 
     Without variation each cluster counts as one item.
     """
@@ -235,7 +235,7 @@ def minus(first: Merit, second: Merit) -> Merit:
 
 
 def logarithm(merit: Merit, nothing: str) -> Merit:
-    """Prepare the logarithm of a measure, by the delta method; `nothing` says what is lacking where it is 0."""
+    """Prepare the logarithm of a measure, by the delta method; `nothing` says what is missing if it is 0."""
 
     def logged(rows: Bools) -> Contributions:
         value, parts, groups = merit(rows)
@@ -250,14 +250,14 @@ def logarithm(merit: Merit, nothing: str) -> Merit:
 class PairedMeasure(Result):
     """A measure of both arms, and their difference, A minus B, or ratio, A over B."""
 
-    a: float  # NaN where it has no value
+    a: float  # NaN if it has no value
     b: float
     a_interval: Interval | None
     b_interval: Interval | None
     contrast: str  # 'difference' or 'ratio'
     estimate: float  # of the contrast
-    se: float  # of the difference, or of the logarithm of the ratio; NaN where the interval does not rest on it
+    se: float  # of the difference, or of the logarithm of the ratio; NaN if the interval does not use it
     interval: Interval | None
-    p: float  # two-sided, of no difference or a ratio of 1; NaN where there is none
-    test: str  # what interval and p are
-    reason: str = ""  # why an interval is missing; '' where none is
+    p: float  # two-sided, of no difference or a ratio of 1; NaN if there is none
+    test: str  # method of interval and p
+    reason: str = ""  # why an interval is missing; '' if none is

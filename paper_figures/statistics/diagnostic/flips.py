@@ -1,4 +1,4 @@
-"""The flip table: which items a change of arm harms, which it helps, and how many change at all."""
+"""The flip table: how many items a change of arm harms, how many it helps, and how many change."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from paper_figures.statistics.validation import Bools, NotEstimable, as_flags, a
 class FlipShare(Result):
     """A share of the items that flip."""
 
-    items: float  # their number; with several trainings the mean over them
+    items: float  # their number; with several trainings the mean
     share: float
     interval: Interval | None  # Wilson's, allowing for clusters, references and trainings
 
 
 @dataclass(frozen=True, repr=False)
 class FlipTable(Result):
-    """Items that are answered otherwise once arm B takes the place of arm A."""
+    """Items with a different answer after arm B replaces arm A."""
 
     harmful: FlipShare  # right in A, wrong in B
     beneficial: FlipShare  # wrong in A, right in B
@@ -32,7 +32,7 @@ class FlipTable(Result):
     items: float  # of one training
     trainings: int
     confidence_level: float
-    reason: str = ""  # why there are no intervals; '' where there are
+    reason: str = ""  # why there are no intervals; '' if there are
 
 
 def flip_table(
@@ -44,16 +44,16 @@ def flip_table(
     references: Memberships | None = None,
     confidence_level: float = 0.95,
 ) -> FlipTable:
-    """Count the items that arm B turns from right to wrong (harmful) and from wrong to right (beneficial) where it replaces arm A.
+    """Count the items that arm B turns from right to wrong (harmful) and from wrong to right (beneficial) when it replaces arm A.
 
     Parameters
     ----------
     correct_a, correct_b : array_like of bool, shape (n,)
         Whether arm A, and arm B, is right on each row.
     clusters : array_like, shape (n,), optional
-        The cluster of each row, for example its patient; each row is its own when left out.
+        The cluster of each row, for example its patient; by default each row is its own cluster.
     seeds : array_like, shape (n,), optional
-        The training seed of the model behind each row, where there are several: shares are averaged over trainings.
+        The training seed of the model of each row, if there are several: shares are averaged over trainings.
     references : array_like, shape (n,), or sequence of n sequences, optional
         References that are shared between clusters, one name per row or several.
     confidence_level : float, default 0.95
@@ -72,8 +72,8 @@ def flip_table(
     Notes
     -----
     Two arms of equal accuracy may disagree on many items: the difference of the shares is that of the accuracies, their sum is what a
-    user notices. Intervals are Wilson's with as many items as the standard error of `Factors.estimate` says, by t; independent items
-    count in full. Where no item flips, each cluster counts as one item.
+    user notices. Intervals are Wilson's, by t, with as many items as the standard error of `Factors.estimate` implies; independent items
+    count in full. If no item flips, each cluster counts as one item.
 
     Examples
     --------
@@ -86,9 +86,9 @@ def flip_table(
 
 
 def flips_of(a: Bools, b: Bools, design: Factors, level: float) -> FlipTable:
-    """Count the flips of two arms that were checked: `flip_table`."""
+    """Count the flips of two checked arms: `flip_table`."""
     few = design.clusters(np.ones(len(a), dtype=np.bool_))
-    reason = f"only {few} clusters: fewer than {FEWEST_FOR_T} say too little of the variation between them" if few < FEWEST_FOR_T else ""
+    reason = f"only {few} clusters: fewer than {FEWEST_FOR_T} are too few to estimate their variation" if few < FEWEST_FOR_T else ""
     kinds = {"harmful": a & ~b, "beneficial": b & ~a, "churn": a ^ b}
     everyone, items = np.ones(len(a), dtype=np.bool_), len(a) / design.trainings
     try:

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(1, 20))
-"""Threshold probabilities by default: .05 to .95."""
+"""Default threshold probabilities: .05 to .95."""
 
 FEWEST_CALLED = 5
-"""Clusters with an item that counts (called positive; for a difference called by one of the two) below which there is no interval."""
+"""With fewer clusters that count (with an item called positive; for a difference called by one of the two) there is no interval."""
 
 CURVES = ("a", "b", "difference", "treat_all", "a_minus_treat_all", "b_minus_treat_all")
 
@@ -41,11 +41,11 @@ class NetBenefitResult(Result):
     treat_all: Floats
     a_minus_treat_all: Floats
     b_minus_treat_all: Floats
-    low: dict[str, Floats]  # lower ends of pointwise intervals, by the name of the curve; NaN where there is none
+    low: dict[str, Floats]  # lower ends of pointwise intervals, by the name of the curve; NaN if there is none
     high: dict[str, Floats]
     prevalence: float
     confidence_level: float
-    reason: str = ""  # why there are no intervals; '' where there are
+    reason: str = ""  # why there are no intervals; '' if there are
 
     def to_frame(self) -> pd.DataFrame:
         """One row per threshold: ``threshold``, and each curve with its ``_low`` and ``_high``."""
@@ -87,11 +87,11 @@ def net_benefit(
     labels : array_like of bool, shape (n,)
         Whether each item is positive (diseased).
     clusters : array_like, shape (n,), optional
-        The cluster of each row, for example its patient; each row is its own when left out.
+        The cluster of each row, for example its patient; by default each row is its own cluster.
     thresholds : sequence of float
-        Threshold probabilities, between 0 and 1: at t, a false positive costs t / (1 - t) of what a true positive is worth.
+        Threshold probabilities, between 0 and 1: at t, a false positive costs t / (1 - t) times the value of a true positive.
     seeds : array_like, shape (n,), optional
-        The training seed of the model behind each row, where there are several: net benefits are averaged over trainings.
+        The training seed of the model of each row, if there are several: net benefits are averaged over trainings.
     references : array_like, shape (n,), or sequence of n sequences, optional
         References that are shared between clusters, one name per row or several.
     confidence_level : float, default 0.95
@@ -105,13 +105,13 @@ def net_benefit(
     Raises
     ------
     InputError
-        When inputs do not fit, scores are no probabilities, or there is one class or one cluster only.
+        When inputs do not fit, scores are not probabilities, or there is one class or one cluster only.
 
     Notes
     -----
     :math:`\mathrm{NB}(t) = \mathrm{TP}/n - \frac{t}{1-t} \mathrm{FP}/n` is the mean over items of :math:`T_i [D_i - (1 - D_i) t / (1-t)]`,
     T being whether the score is at least t. So its variance is that of a mean over clustered items (the cluster jackknife, by t; with
-    references and trainings `Factors.estimate`), and differences are paired. It holds at the prevalence of these items, whose sampling is
+    references and trainings `Factors.estimate`), and differences are paired. It is for the prevalence of these items, whose sampling is
     part of the intervals. Fewer than 15 clusters of a class, or 5 with an item that is called positive (for a difference: by one of the
     two): no interval.
 
@@ -132,16 +132,16 @@ def net_benefit(
 
 
 def net_benefit_of(scores: Floats, labels: Bools, design: Factors, thresholds: Sequence[float], level: float) -> NetBenefitResult:
-    """Compare the net benefit of two arms that were checked: `net_benefit`. Shapes: `scores` (2, n), `labels` (n,)."""
+    """Compare the net benefit of two checked arms: `net_benefit`. Shapes: `scores` (2, n), `labels` (n,)."""
     if scores.min() < 0 or scores.max() > 1:
-        raise NotEstimable("scores lie outside [0, 1] and are no probabilities, which net benefit needs")
+        raise NotEstimable("scores are outside [0, 1], so they are not probabilities, which net benefit needs")
     if labels.all() or not labels.any():
         raise NotEstimable(f"one class only ({'no negative' if labels.all() else 'no positive'} items)")
     at = np.asarray(thresholds, dtype=np.float64)
     if at.ndim != 1 or not at.size or not ((at > 0) & (at < 1)).all():
         raise InputError("thresholds: give probabilities between 0 and 1")
     few = class_clusters(labels, design.codes)
-    reason = f"only {few} clusters hold an item of the rarer class; fewer than {FEWEST_FOR_Z} say too little" if few < FEWEST_FOR_Z else ""
+    reason = f"only {few} clusters have an item of the rarer class; fewer than {FEWEST_FOR_Z} are too few" if few < FEWEST_FOR_Z else ""
     curves = lambda shown: np.array([_at(threshold, scores, labels, design, shown) for threshold in at])  # (T, curves, 3)
     try:
         found = curves(None if reason else level)
@@ -152,7 +152,7 @@ def net_benefit_of(scores: Floats, labels: Bools, design: Factors, thresholds: S
 
 
 def _at(threshold: float, scores: Floats, labels: Bools, design: Factors, level: float | None) -> list[list[float]]:
-    """Value and interval of each curve at one threshold; without an interval where `level` is None or nothing varies."""
+    """Value and interval of each curve at one threshold; without an interval if `level` is None or nothing varies."""
     worth, everyone = np.where(labels, 1.0, -threshold / (1 - threshold)), np.ones(len(labels), dtype=np.bool_)
     called = {"a": scores[0] >= threshold, "b": scores[1] >= threshold, "all": everyone}
     rows = []

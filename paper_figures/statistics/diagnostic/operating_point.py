@@ -38,13 +38,13 @@ from paper_figures.statistics.validation import Bools, Codes, Floats, NotEstimab
 from see_in_pairs.errors import InputError
 
 FEWEST_OF_A_CELL = 5
-"""Clusters with a false (or true) positive (or negative) item below which a ratio has no interval: its logarithm is then not normal."""
+"""With fewer clusters with a false (or true) positive (or negative) item a ratio has no interval: its logarithm is then not normal."""
 
 LEAST_DEFINED = 0.95
-"""Share of the resamples that must have a value for there to be an interval."""
+"""Share of the resamples that must have a value, or there is no interval."""
 
 HELD = "held"
-"""In place of a test of specificities at the specificity that is held."""
+"""Used instead of a test of specificities at the fixed specificity."""
 
 BETWEEN = "trainings and clusters, bootstrap covariances, t"
 
@@ -53,7 +53,7 @@ MEASURES = ("sensitivity", "specificity", "ppv", "npv", "positive_likelihood_rat
 
 @dataclass(frozen=True, repr=False)
 class OperatingPoint(Result):
-    """What two arms do at one operating point.
+    """Results of two arms at one operating point.
 
     Sensitivity and specificity are compared by their difference, the others by their ratio.
     """
@@ -66,15 +66,15 @@ class OperatingPoint(Result):
     negative_likelihood_ratio: PairedMeasure
     prevalence: float
     at: str  # 'threshold' or 'specificity'
-    value: float  # the threshold, or the specificity that is held
+    value: float  # the threshold, or the fixed specificity
     thresholds: tuple[float, float]  # of A and of B; the mean over trainings
     confidence_level: float
-    note: str = ""  # what a reader must know; '' where there is nothing
+    note: str = ""  # a note for the reader; '' if there is none
 
 
 @dataclass(frozen=True)
 class PairedScores:
-    """Two arms that were checked. Shapes: `scores` (2, n), `labels` (n,)."""
+    """Two checked arms. Shapes: `scores` (2, n), `labels` (n,)."""
 
     scores: Floats
     labels: Bools
@@ -104,9 +104,9 @@ def measures_at_threshold(
     clusters : array_like, shape (n,), optional
         The cluster of each row, for example its patient; each row is its own when left out.
     threshold : float, default 0.5
-        A score at or above it counts as positive, in both arms. By position, clusters and threshold are also taken in the other order.
+        A score at or above it counts as positive, in both arms. By position, clusters and threshold are accepted in either order.
     seeds : array_like, shape (n,), optional
-        The training seed of the model behind each row, where there are several: measures are averaged over trainings.
+        The training seed of the model of each row, if there are several: measures are averaged over trainings.
     references : array_like, shape (n,), or sequence of n sequences, optional
         References that are shared between clusters, one name per row or several.
     confidence_level : float, default 0.95
@@ -133,8 +133,8 @@ def measures_at_threshold(
 
     with T the test's result and D the truth; the arms' contributions are subtracted, and the variance of the sum allows for clusters,
     references and trainings (`Factors.estimate`). With independent items this is, up to n / (n - 1), the variance of Moskowitz and Pepe
-    for relative predictive values, and of Simel for one likelihood ratio. A ratio whose numerator or denominator rests on fewer than 5
-    clusters has no interval. Predictive values hold at the prevalence of these items.
+    for relative predictive values, and of Simel for one likelihood ratio. A ratio whose numerator or denominator comes from fewer than 5
+    clusters has no interval. Predictive values are for the prevalence of these items.
 
     References
     ----------
@@ -156,7 +156,7 @@ def measures_at_threshold(
 
 
 def at_threshold(data: PairedScores, threshold: float) -> OperatingPoint:
-    """Compare two arms that were checked: `measures_at_threshold`."""
+    """Compare two checked arms: `measures_at_threshold`."""
     if math.isnan(threshold):
         raise InputError("threshold: not a number")
     data.design.check_classes(data.labels)
@@ -214,7 +214,7 @@ def _log_likelihood_ratio(hits: Bools, positive: Bools, negative: Bools) -> Meri
 
 
 def _likelihood_ratio(hits: Bools, data: PairedScores) -> float:
-    """The ratio itself, over trainings its geometric mean; NaN where no negative item is hit."""
+    """The ratio itself, over trainings its geometric mean; NaN if no negative item is hit."""
     shares = [[float(hits[rows & members].mean()) for members in (data.labels, ~data.labels)] for rows in data.design.rows]
     if any(lower == 0 for _, lower in shares):
         return math.nan
@@ -222,7 +222,7 @@ def _likelihood_ratio(hits: Bools, data: PairedScores) -> float:
 
 
 def _share_of(merit: Merit, members: Bools, data: PairedScores) -> tuple[float, Interval | None, str]:
-    """A share with its interval, and why there is none."""
+    """A share with its interval, or why there is none."""
     try:
         found = data.design.estimate(merit)
     except NotEstimable as error:
@@ -250,7 +250,7 @@ def _difference(hits: Bools, members: Bools, data: PairedScores) -> PairedMeasur
     if found.se <= 1e-10 and abs(found.value) <= 1e-12:
         interval = tango_interval(0, 0, clusters, data.level)
         return PairedMeasure(a, b, a_interval, b_interval, "difference", 0.0, 0.0, interval, 1.0, f"Tango interval of {clusters} clusters")
-    if found.se <= 1e-10:  # as in `clustered_difference`: all clusters agree, which few do by chance
+    if found.se <= 1e-10:  # as in `clustered_difference`: all clusters agree, which may happen by chance if there are few
         se = bonett_price_standard_error(clusters * max(found.value, 0.0), clusters * max(-found.value, 0.0), clusters)
         found, test = replace(found, se=se), "each cluster counted as one item, t"
     low, high = found.interval(data.level)
@@ -263,7 +263,7 @@ def _ratio(
 ) -> PairedMeasure:
     """Compare two measures by the logarithm of their ratio; without `arms` those are exponentials of the merits."""
     few = min(data.design.clusters(cell) for cell in cells)
-    reason = f"clusters with an item of some cell of the tables: {few}; fewer than {FEWEST_OF_A_CELL} say too little of a ratio"
+    reason = f"clusters with an item of some cell of the tables: {few}; fewer than {FEWEST_OF_A_CELL} are too few for a ratio"
     reason = reason if few < FEWEST_OF_A_CELL else ""
     if arms is None:
         arms = [_exponential(merit, data, reason) for merit in merits]
@@ -311,7 +311,7 @@ def measures_at_specificity(
     method: str = "bca",
     seed: int = 0,
 ) -> OperatingPoint:
-    r"""Compare two arms where each has a given specificity, at thresholds that are estimated on these items.
+    r"""Compare two arms at a given specificity of each, with thresholds estimated on these items.
 
     Parameters
     ----------
@@ -322,23 +322,23 @@ def measures_at_specificity(
     clusters : array_like, shape (n,), optional
         The cluster of each row, as in `measures_at_threshold`.
     specificity : float, default 0.9
-        The least specificity, between 0 and 1; each arm takes the threshold with the highest sensitivity that has it. By position,
-        clusters and specificity are also taken in the other order.
+        The smallest specificity, between 0 and 1; each arm gets the threshold with the highest sensitivity that has it. By position,
+        clusters and specificity are accepted in either order.
     seeds, references : array_like, optional
-        As in `measures_at_threshold`; shared references leave no interval, since resamples of clusters do not vary them.
+        As in `measures_at_threshold`; with shared references there is no interval, since resamples of clusters do not vary them.
     confidence_level : float, default 0.95
         Share of repetitions in which each interval covers the true value, between 0 and 1.
     resamples : int, default 2000
         Number of bootstrap resamples of clusters.
     method : {'bca', 'percentile', 'basic'}
-        Kind of bootstrap interval, where there is one training.
+        Kind of bootstrap interval, if there is one training.
     seed : int, default 0
         Seed of the resamples; the same as in `paired_bootstrap`.
 
     Returns
     -------
     OperatingPoint
-        As `measures_at_threshold`; without p where there is one training. The specificity is held and has no interval.
+        As `measures_at_threshold`; without p if there is one training. The specificity is fixed and has no interval.
 
     Raises
     ------
@@ -348,8 +348,8 @@ def measures_at_specificity(
     Notes
     -----
     The threshold of each arm (and training) is estimated again in each resample of clusters, so its uncertainty is part of the intervals.
-    A jackknife would not do: the threshold is a quantile, whose delete-one jackknife is inconsistent. Resamples keep the numbers of
-    clusters of each class, and so about the prevalence. With several trainings, covariances over resamples take the place of those due
+    A jackknife would be wrong: the threshold is a quantile, whose delete-one jackknife is inconsistent. Resamples keep the numbers of
+    clusters of each class, and so nearly the prevalence. With several trainings, covariances over resamples replace those due
     to patients in `random_factors_contrast`, on the scale of the difference or of the logarithm of the ratio. Fewer than 20 clusters of
     a class: no intervals, as in `paired_bootstrap`.
 
@@ -368,7 +368,7 @@ def measures_at_specificity(
 
 
 def at_specificity(data: PairedScores, specificity: float, resamples: int, method: str, seed: int) -> OperatingPoint:
-    """Compare two arms that were checked: `measures_at_specificity`."""
+    """Compare two checked arms: `measures_at_specificity`."""
     if not 0 <= specificity <= 1:
         raise InputError(f"specificity: give a number between 0 and 1, not {specificity}")
     if (count := as_count(resamples, "resamples")) < 2:
@@ -379,7 +379,7 @@ def at_specificity(data: PairedScores, specificity: float, resamples: int, metho
     fewest = min(data.design.clusters(members) for members in (data.labels, ~data.labels))
     reason = "items share references, which resamples of clusters do not vary" if data.design.sets is not None else ""
     if fewest < FEWEST_OF_A_CLASS:
-        reason = f"only {fewest} clusters hold an item of the rarer class; with fewer than {FEWEST_OF_A_CLASS} resamples vary too little"
+        reason = f"only {fewest} clusters have an item of the rarer class; with fewer than {FEWEST_OF_A_CLASS} resamples vary too little"
     point = _resample(data, specificity, 0, seed, bca=False)
     found = _formula("sensitivity", point.point).reshape(data.design.trainings, 2)
     if not reason and ((found == 0) | (found == 1)).all(axis=0).any():
@@ -395,7 +395,7 @@ def at_specificity(data: PairedScores, specificity: float, resamples: int, metho
 
 @dataclass(frozen=True)
 class _Resampled:
-    """Counts at the operating point, (trainings, 2 arms, 4 counts, ...): as they are, in resamples, and with clusters left out."""
+    """Counts at the operating point, (trainings, 2 arms, 4 counts, ...): observed, in resamples, and with clusters left out."""
 
     point: Floats
     resamples: Floats
@@ -422,7 +422,7 @@ def _resample(data: PairedScores, specificity: float, resamples: int, seed: int,
 
 
 def _threshold(data: PairedScores, arm: int, rows: Bools, specificity: float) -> float:
-    """The lowest score whose specificity is at least the given one; infinite where no score has it."""
+    """The lowest score with at least the given specificity; infinite if no score has it."""
     scores, negative = data.scores[arm, rows], np.sort(data.scores[arm, rows & ~data.labels])
     found = np.unique(scores)
     false = len(negative) - np.searchsorted(negative, found, "left")
@@ -431,7 +431,7 @@ def _threshold(data: PairedScores, arm: int, rows: Bools, specificity: float) ->
 
 
 def _formula(name: str, counts: Floats) -> Floats:
-    """A measure from its counts. Shapes: `counts` (..., 4, B); returns (..., B), NaN where it has no value."""
+    """A measure from its counts. Shapes: `counts` (..., 4, B); returns (..., B), NaN if it has no value."""
     tp, positives, fp, negatives = np.moveaxis(counts, -2, 0)
     fn, tn = positives - tp, negatives - fp
     if name in ("positive_likelihood_ratio", "negative_likelihood_ratio"):
@@ -445,7 +445,7 @@ def _at_specificity(name: str, drawn: _Resampled, data: PairedScores, method: st
     kind = "difference" if name in ("sensitivity", "specificity") else "ratio"
     tables = [_formula(name, counts) for counts in (drawn.point, drawn.resamples, drawn.left_out)]
     a, b = (float(tables[0][:, arm].mean()) for arm in (0, 1))
-    with np.errstate(divide="ignore", invalid="ignore"):  # a ratio of 0 has no logarithm, which is found below
+    with np.errstate(divide="ignore", invalid="ignore"):  # a ratio of 0 has no logarithm, which is checked below
         logs = [np.log(one) for one in tables]
         gaps = [one[:, 0] - one[:, 1] for one in (tables if kind == "difference" else logs)]
     estimate = float(gaps[0].mean())
@@ -457,7 +457,7 @@ def _at_specificity(name: str, drawn: _Resampled, data: PairedScores, method: st
     if not reason and (not math.isfinite(estimate) or defined.mean() < LEAST_DEFINED):
         reason = "an arm has no item of some cell of its table at this specificity, or in too many resamples"
     if not reason and np.ptp(gaps[1][:, defined], axis=1).max() <= 1e-12:
-        reason = "every resample gives the same, which says nothing of its uncertainty"
+        reason = "every resample gives the same value, so its uncertainty cannot be estimated"
     if reason:
         return replace(lacking, reason=reason)
     of = lambda series: _resampled_interval(series[0], series[1], series[2], defined, drawn.strata, data, method)

@@ -21,7 +21,7 @@ from paper_figures.statistics.validation import Bools, Codes, Floats, NotEstimab
 from see_in_pairs.errors import InputError
 
 FEWEST_IN_RANGE = 5
-"""Clusters of each class, times the width of the range for the class that it cuts, below which there is no interval."""
+"""With fewer clusters of a class (times the width of the range, for the class that it cuts) there is no interval."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -58,13 +58,13 @@ def partial_auroc(
     labels : array_like of bool, shape (n,)
         Whether each item is positive.
     clusters : array_like, shape (n,), optional
-        The cluster of each row, for example its patient; each row is its own when left out.
+        The cluster of each row, for example its patient; by default each row is its own cluster.
     low, high : float, default 0.8 and 1
         The range, within [0, 1].
     over : {'specificity', 'sensitivity'}
-        What the range is of.
+        The rate that the range is of.
     seeds : array_like, shape (n,), optional
-        The training seed of the model behind each row, where there are several: areas are averaged over trainings.
+        The training seed of the model of each row, if there are several: areas are averaged over trainings.
     references : array_like, shape (n,), or sequence of n sequences, optional
         References that are shared between clusters, one name per row or several.
     confidence_level : float, default 0.95
@@ -82,7 +82,7 @@ def partial_auroc(
 
     Notes
     -----
-    The area is that under the empirical curve, with straight lines through ties, between the false positive rates
+    The area is under the empirical curve, with straight lines through ties, between the false positive rates
     :math:`t_0 = 1 - \mathrm{high}` and :math:`t_1 = 1 - \mathrm{low}`. With R the curve and :math:`u_i` the share of negative items that
     score at least as high as item i (ties one half), an item contributes, beyond the mean over its class,
 
@@ -117,7 +117,7 @@ def partial_auroc(
 
 
 def compare_partial_areas(curves: Floats, flags: Bools, design: Factors, limits: Interval, over: str, level: float) -> PartialAurocResult:
-    """Compare the partial areas of two curves that were checked: `partial_auroc`. Shapes: `curves` (2, n), `flags` (n,)."""
+    """Compare the partial areas of two checked curves: `partial_auroc`. Shapes: `curves` (2, n), `flags` (n,)."""
     low, high = limits
     if over not in ("specificity", "sensitivity"):
         raise InputError(f"over: choose specificity or sensitivity, not {over!r}")
@@ -180,7 +180,7 @@ def _integral(fpr: Floats, tpr: Floats) -> Callable[[Floats], Floats]:
 
 
 def _positive_parts(fpr: Floats, start: float, stop: float) -> Floats:
-    """What a positive item of each segment adds to the area: from its false positive rate on, tied items rising along the segment."""
+    """Contribution of a positive item of each segment to the area: from its false positive rate on; tied items rise along the segment."""
     low, width = fpr[:-1], np.diff(fpr)
     rise = lambda t: np.where(t >= fpr[1:], t - low - width / 2, np.clip(t - low, 0, None) ** 2 / (2 * np.maximum(width, 1e-300)))
     parts: Floats = rise(stop) - rise(start)
@@ -188,9 +188,9 @@ def _positive_parts(fpr: Floats, start: float, stop: float) -> Floats:
 
 
 def _negative_parts(fpr: Floats, tpr: Floats, start: float, stop: float) -> Floats:
-    """What a negative item of each segment adds beyond the mean: the curve's height where it stands, held fixed outside the range."""
+    """Contribution of a negative item of each segment beyond the mean: the curve's height at the item, constant outside the range."""
     area = _integral(fpr, tpr)
-    # at a vertical step the range sees the curve's top where it starts, and its foot where it ends
+    # at a vertical step, the start of the range uses the curve's top, and the end its foot
     first = _height(fpr, tpr, start, "right")
     last = _height(fpr, tpr, stop, "left")
     upto = lambda t: (
@@ -202,7 +202,7 @@ def _negative_parts(fpr: Floats, tpr: Floats, start: float, stop: float) -> Floa
 
 
 def _height(fpr: Floats, tpr: Floats, t: float, side: Literal["left", "right"]) -> float:
-    """Height of the curve at t; of a vertical step there, its top ('right') or foot ('left')."""
+    """Height of the curve at t; at a vertical step its top ('right') or foot ('left')."""
     at = int(np.searchsorted(fpr, t, side))
     if side == "right":  # the last corner at or before t
         before, after = at - 1, min(at, len(fpr) - 1)
@@ -219,7 +219,7 @@ def _too_few(design: Factors, cut: Bools, width: float) -> str:
     whole, within = design.clusters(cut), design.clusters(~cut) * width
     if min(whole, within) >= FEWEST_IN_RANGE:
         return ""
-    return f"{whole} clusters of one class, and {within:.3g} of the other within the range; fewer than {FEWEST_IN_RANGE} say too little"
+    return f"{whole} clusters of one class, and {within:.3g} of the other within the range; fewer than {FEWEST_IN_RANGE} are too few"
 
 
 def _compare(merits: list[Merit], design: Factors, level: float, most: float, reason: str) -> PairedMeasure:
@@ -242,7 +242,7 @@ def _compare(merits: list[Merit], design: Factors, level: float, most: float, re
 
 
 def _own_interval(found: Estimated, most: float, level: float) -> Interval | None:
-    """Interval of one area, on the logit of its share of the largest; None at 0 and at the largest, where nothing varies."""
+    """Interval of one area, on the logit of its share of the maximum; None at 0 and at the maximum, where nothing varies."""
     part = found.value / most
     if not 0 < part < 1 or found.se <= 1e-10:
         return None

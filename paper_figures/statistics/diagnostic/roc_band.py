@@ -30,16 +30,16 @@ class RocBands(Result):
 
     fpr: Floats  # of the curve
     tpr: Floats
-    lower_fpr: Floats  # the band's lower edge; NaN where there is no band
+    lower_fpr: Floats  # the band's lower edge; NaN if there is no band
     lower_tpr: Floats
     upper_fpr: Floats
     upper_tpr: Floats
-    half_width: Floats  # of the band, in TPR - FPR; NaN where there is none
+    half_width: Floats  # of the band, in TPR - FPR; NaN if there is none
     half_width_mcse: Floats  # its Monte Carlo standard error
     confidence_level: float
     resamples: int
     seed: int
-    reason: str = ""  # why there is no band; '' where there is one
+    reason: str = ""  # why there is no band; '' if there is one
 
 
 def roc_bands(
@@ -62,13 +62,13 @@ def roc_bands(
     labels : array_like of bool, shape (n,)
         Whether each item is positive.
     clusters : array_like, shape (n,), optional
-        The cluster of each row, for example its patient; each row is its own when left out.
+        The cluster of each row, for example its patient; by default each row is its own cluster.
     seeds : array_like, shape (n,), optional
-        The training seed of the model behind each row: curves are averaged over trainings, and the band is of *these* trainings.
+        The training seed of the model of each row: curves are averaged over trainings, and the band is for *these* trainings.
     references : array_like, shape (n,), or sequence of n sequences, optional
-        References that are shared between clusters; they leave no band, since resamples of clusters do not vary them.
+        References that are shared between clusters; with them there is no band, since resamples of clusters do not vary them.
     confidence_level : float, default 0.95
-        Share of repetitions in which a band holds the whole true curve, between 0 and 1.
+        Share of repetitions in which a band contains the whole true curve, between 0 and 1.
     resamples : int, default 2000
         Number of bootstrap resamples of clusters.
     seed : int, default 0
@@ -86,8 +86,8 @@ def roc_bands(
 
     Notes
     -----
-    With u = (FPR + TPR) / 2 and v = TPR - FPR, every ROC curve is a function v(u) on [0, 1] whose slope lies within ±2, however steep it
-    is: a band about it has neither the infinite slopes of a band along TPR nor a choice of thresholds.
+    With u = (FPR + TPR) / 2 and v = TPR - FPR, every ROC curve is a function v(u) on [0, 1] with a slope within ±2, however steep it
+    is: a band around it has no infinite slopes (as a band along TPR has) and needs no choice of thresholds.
 
     1. Curves of the trainings are averaged at each u.
     2. In each resample of clusters (positive, negative and mixed ones each among themselves) the largest :math:`|v^*(u) - \hat v(u)|`
@@ -129,7 +129,7 @@ def roc_bands(
     if design.sets is not None:
         reason = "items share references, which resamples of clusters do not vary"
     elif fewest < FEWEST_OF_A_CLASS:
-        reason = f"only {fewest} clusters hold an item of the rarer class; with fewer than {FEWEST_OF_A_CLASS} a band is too narrow"
+        reason = f"only {fewest} clusters have an item of the rarer class; with fewer than {FEWEST_OF_A_CLASS} a band is too narrow"
     else:
         drawn = cluster_weights(strata, len(flags), count, seed)
         farthest = np.concatenate([np.abs(mean(weights) - centre[:, None]).max(axis=2) for weights in drawn], axis=1)  # (L, B)
@@ -155,7 +155,7 @@ def _height_of(scores: Floats, labels: Bools, codes: Codes, grid: Floats) -> Cal
         gathered = weights[:, columns]
         tpr = np.cumsum(gathered * positive, axis=1)[:, last]
         fpr = np.cumsum(gathered, axis=1)[:, last] - tpr
-        with np.errstate(invalid="ignore"):  # a resample without one class has no curve; with enough clusters there is none such
+        with np.errstate(invalid="ignore"):  # a resample without one class has no curve; with enough clusters this does not happen
             tpr, fpr = tpr / tpr[:, -1:], fpr / fpr[:, -1:]
         first = np.zeros(1)
         return np.stack([

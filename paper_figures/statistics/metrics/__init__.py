@@ -1,7 +1,7 @@
 """Performance measures, one per file, each ready for thousands of weighted resamples of clusters at once.
 
-A measure is a function of a `Sample` that gives back a function from cluster weights (B, K) to B values; what does not depend on the
-weights, sorting above all, is done once.
+A measure is a function of a `Sample` that returns a function from cluster weights (B, K) to B values; work that does not depend on the
+weights, mainly sorting, is done once.
 """
 
 from __future__ import annotations

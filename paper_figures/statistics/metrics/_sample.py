@@ -1,4 +1,4 @@
-"""The scores of one arm, with what every measure needs to know about them."""
+"""The scores of one arm, with the data that every measure needs."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ def auroc(sample: Sample) -> Callable[[Floats], Floats]:
     Returns
     -------
     callable
-        From weights of clusters, shape (B, K), to B areas; NaN where a class has no weight.
+        From weights of clusters, shape (B, K), to B areas; NaN if a class has no weight.
 
     Notes
     -----

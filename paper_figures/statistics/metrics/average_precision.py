@@ -21,7 +21,7 @@ def average_precision(sample: Sample) -> Callable[[Floats], Floats]:
     Returns
     -------
     callable
-        From weights of clusters, shape (B, K), to B values; NaN where no positive item has weight.
+        From weights of clusters, shape (B, K), to B values; NaN if no positive item has weight.
 
     Notes
     -----

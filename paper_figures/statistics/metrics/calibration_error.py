@@ -27,7 +27,7 @@ def calibration_error(sample: Sample) -> Callable[[Floats], Floats]:
 
     Notes
     -----
-    :math:`\sum_b |\sum_{i \in b} (y_i - p_i)| / n`. It is biased upwards in small samples, and more so in resamples of them: read its
+    :math:`\sum_b |\sum_{i \in b} (y_i - p_i)| / n`. It is biased upwards in small samples, and more so in their resamples: read its
     interval with care, and the Brier score first.
 
     References

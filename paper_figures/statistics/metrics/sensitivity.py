@@ -16,12 +16,12 @@ def sensitivity(sample: Sample) -> Callable[[Floats], Floats]:
     Parameters
     ----------
     sample : Sample
-        Scores, labels and clusters of one arm; its ``specificity`` is the one that is held.
+        Scores, labels and clusters of one arm; its ``specificity`` is the fixed one.
 
     Returns
     -------
     callable
-        From weights of clusters, shape (B, K), to B values; NaN where a class has no weight.
+        From weights of clusters, shape (B, K), to B values; NaN if a class has no weight.
 
     Notes
     -----

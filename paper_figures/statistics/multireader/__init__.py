@@ -1,1 +1,1 @@
-"""Readers x cases (multireader multicase, MRMC) designs, with training seeds for readers and patients for cases."""
+"""Readers x cases (multireader multicase, MRMC) designs, with training seeds as readers and patients as cases."""

@@ -1,4 +1,4 @@
-"""How far readers (models, trainings, prompts) agree with each other on the same items: kappa of decisions, correlation of scores."""
+"""How well readers (models, trainings, prompts) agree with each other on the same items: kappa of decisions, correlation of scores."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from paper_figures.statistics.validation import Floats, NotEstimable, as_level
 class AgreementCoefficient(Result):
     """One coefficient of agreement with its interval over cases."""
 
-    estimate: float  # NaN where it is not defined
+    estimate: float  # NaN if it is not defined
     se: float
     df: float
     interval: Interval
@@ -33,7 +33,7 @@ class AgreementCoefficient(Result):
 
 
 def without_blanks(content: dict[str, Any]) -> dict[str, Any]:
-    """None in place of an interval without ends, and of no reason."""
+    """None instead of an interval without ends, and of an empty reason."""
     return content | {"interval": None if math.isnan(content["interval"][0]) else content["interval"], "reason": content["reason"] or None}
 
 
@@ -57,7 +57,7 @@ def reader_agreement(
     threshold: float | None = 0.5,
     confidence_level: float = 0.95,
 ) -> ReaderAgreement:
-    r"""Measure how far readers of the same items agree, in their decisions and in how they rank items.
+    r"""Measure how well readers of the same items agree, in their decisions and in their ranking of items.
 
     Parameters
     ----------
@@ -68,9 +68,9 @@ def reader_agreement(
     readers : array_like, shape (n,)
         The reader of each reading, for example a training seed.
     clusters : array_like, shape (n,), optional
-        The case of each reading, such as its patient, where several items come from one.
+        The case of each reading, for example its patient, if several items come from one.
     threshold : float or None, default 0.5
-        The score at or above which a reader decides for positive; None where scores are no decisions, which leaves the correlation.
+        The score at or above which a reader decides for positive; None if scores are not decisions: then only the correlation is computed.
     confidence_level : float, default 0.95
         Share of repetitions in which intervals cover the true value, between 0 and 1.
 
@@ -82,14 +82,14 @@ def reader_agreement(
     Raises
     ------
     InputError
-        When inputs do not fit, or there is one reader, or no two readers read an item both.
+        When inputs do not fit, or there is one reader, or no two readers read the same item.
 
     Notes
     -----
     Fleiss's kappa is :math:`(\bar P - \bar P_e) / (1 - \bar P_e)`, :math:`\bar P` the mean over items of the share of pairs of readers that
     agree, :math:`\bar P_e = \sum_c p_c^2` with the share of readings :math:`p_c` of each decision. Pairs of readers are compared on the
     items that both read. Intervals are those of the infinitesimal jackknife over cases (the derivative of a coefficient by the weight of
-    each case, ranks included), against t with one degree of freedom fewer than there are cases; the readers are taken as they are.
+    each case, ranks included), against t with one degree of freedom fewer than there are cases; the readers are fixed.
 
     References
     ----------
@@ -106,7 +106,7 @@ def reader_agreement(
     data = readings(scores, None, items, readers, np.zeros(len(np.atleast_1d(np.asarray(scores))), dtype=np.intp), clusters)
     level, r, n = as_level(confidence_level), len(data.readers), int(data.items.max()) + 1
     if r < 2:
-        raise NotEstimable("one reader only: there is nobody to agree with")
+        raise NotEstimable("one reader only: agreement needs two readers or more")
     table, cases = np.full((r, n), np.nan), np.zeros(n, dtype=np.intp)
     for reader in range(r):
         rows = data.rows(reader)
@@ -151,7 +151,7 @@ def _coefficients(table: Floats, threshold: float) -> tuple[tuple[float, Floats]
 
 
 def _beyond_chance(agreed: float, expected: float, agreed_by: Floats, expected_by: Floats) -> tuple[float, Floats]:
-    """Kappa, and its derivative by the weight of each item, from those of the agreement and of what chance gives."""
+    """Kappa, and its derivative by the weight of each item, from those of the observed and of the chance agreement."""
     if expected >= 1:
         return math.nan, np.zeros(len(agreed_by))
     left = 1 - expected
@@ -171,7 +171,7 @@ def _rank_correlation(one: Floats, other: Floats) -> tuple[float, Floats]:
 
 
 def _centred_ranks(values: Floats) -> tuple[Floats, Callable[[Floats], Floats]]:
-    """Midranks minus their mean, and what sums any values of the items above each item, half of those tied with it."""
+    """Midranks minus their mean, and a function that sums values of the items above each item, plus half of those tied with it."""
     order = np.argsort(values, kind="stable")
     ordered = values[order]
     first, last = np.searchsorted(ordered, values, "left"), np.searchsorted(ordered, values, "right")
@@ -193,6 +193,6 @@ def _with_interval(value: float, influence: Floats, level: float) -> AgreementCo
         return AgreementCoefficient(value, math.nan, math.nan, none, "one case only: the variation between cases cannot be estimated")
     se = math.sqrt(cases / (cases - 1) * float((influence**2).sum()))
     if se < 1e-12:
-        return AgreementCoefficient(value, math.nan, cases - 1, none, "no case moves it, which says nothing of its uncertainty")
+        return AgreementCoefficient(value, math.nan, cases - 1, none, "no case changes it, so its uncertainty cannot be estimated")
     half = student_quantile(level, cases - 1) * se
     return AgreementCoefficient(value, se, cases - 1, (max(-1.0, value - half), min(1.0, value + half)))

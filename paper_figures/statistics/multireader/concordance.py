@@ -1,4 +1,4 @@
-"""Sums of products of kernels over pairs that share both their cases: what unbiased variances of areas need beside the placements."""
+"""Sums of products of kernels over pairs that share both cases, which unbiased variances of areas need beside the placements."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ def _kernel(negative: Floats, positive: Floats) -> Floats:
 
 
 def _drawn(negative: Floats, positive: Floats, negative_case: Codes, positive_case: Codes) -> Floats:
-    """The same from random pairs, equal for all groups, so that their differences have less noise than they have themselves."""
+    """The same from random pairs, equal for all groups, so that differences of the groups have less noise than the groups."""
     rng = np.random.Generator(np.random.Philox(key=len(negative_case)))
     cases = int(max(negative_case[-1], positive_case[-1])) + 1
     counts = [np.bincount(case, minlength=cases) for case in (negative_case, positive_case)]
     starts = [np.cumsum(count) - count for count in counts]
 
     def pairs(one: int, other: int, size: int) -> tuple[int, Codes, Codes]:
-        """Number of pairs of an item of either class that are of one case, and some of them."""
+        """Number of pairs of a positive and a negative item of the same case, and some of these pairs."""
         upto = np.cumsum(counts[one] * counts[other])
         case = np.searchsorted(upto, rng.integers(max(int(upto[-1]), 1), size=size), "right")
         first, second = (starts[side][case] + (rng.random(size) * counts[side][case]).astype(np.intp) for side in (one, other))

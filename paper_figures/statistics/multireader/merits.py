@@ -37,7 +37,7 @@ class Readings:
 
     @cached_property
     def cases(self) -> int:
-        """Number of cases: of clusters, which are items where none were given."""
+        """Number of cases (clusters; items if no clusters were given)."""
         return int(self.clusters.max()) + 1
 
     @cached_property
@@ -52,12 +52,12 @@ class Readings:
 
     @cached_property
     def complete(self) -> bool:
-        """Whether every reader reads every item in each arm where he reads at all."""
+        """Whether every reader reads every item in each of the reader's arms."""
         return len(self.values) == len(self.arm) * (int(self.items.max()) + 1)
 
     @cached_property
     def clustered(self) -> bool:
-        """Whether a case holds several items."""
+        """Whether a case has several items."""
         return self.cases <= int(self.items.max())
 
     def rows(self, group: int) -> slice:
@@ -74,7 +74,7 @@ def readings(
     clusters: npt.ArrayLike | None = None,
     arm_names: tuple[str, ...] = (),
 ) -> Readings:
-    """Check readings in long form and sort them; arms are numbers of `arm_names` where these are given."""
+    """Check readings in long form and sort them; arms are indices into `arm_names`, if given."""
     values = as_scores(scores)
     rows = same_length(scores=values) if labels is None else same_length(scores=values, labels=as_flags(labels))
     flags = np.ones(rows, dtype=np.bool_) if labels is None else as_flags(labels)
@@ -115,7 +115,7 @@ def merits(data: Readings, measure: str, threshold: float | None = None) -> Meri
         return Areas(data, measure)
     if measure == "mean":
         if not np.isfinite(data.values).all():
-            raise InputError("scores: infinite, which has no mean")
+            raise InputError("scores: some are infinite, so there is no mean")
         return Means(data, measure, data.values, np.ones(len(data.values), dtype=np.bool_))
     if threshold is None or threshold != threshold:
         raise InputError(f"threshold: {measure} needs the score at or above which an item counts as positive")
@@ -138,12 +138,12 @@ class Merits(ABC):
     @property
     @abstractmethod
     def left_out(self) -> Floats:
-        """Figures of merit without each case in turn, one column each; a case that a group did not read leaves its merit as it is."""
+        """Figures of merit without each case in turn, one column each; a case that a group did not read does not change its merit."""
 
     @property
     @abstractmethod
     def disjoint(self) -> tuple[Floats, Floats]:
-        """Mean product of the kernels of two groups over readings that share no case, and the weight behind it; shapes (g, g)."""
+        """Mean product of the kernels of two groups over readings that share no case, and its weight; shapes (g, g)."""
 
     @abstractmethod
     def delong(self) -> Floats:
@@ -191,7 +191,7 @@ class Means(Merits):
         """Members of each case; shape (g, K)."""
         found = np.stack([self.by_case(g, self.members[self.data.rows(g)]) for g in range(len(self.data.arm))])
         for group in np.flatnonzero(found.sum(axis=1) == 0).tolist():
-            raise NotEstimable(f"{self.name(group)} read no item that this measure counts")
+            raise NotEstimable(f"{self.name(group)} read no item that counts for this measure")
         return found
 
     @cached_property
@@ -207,8 +207,8 @@ class Means(Merits):
 
     @cached_property
     def left_out(self) -> Floats:
-        """Means without each case that holds a member."""
-        counted = self.counts.any(axis=0)  # the other cases have no part in the study of a sensitivity, say
+        """Means without each case that has a member."""
+        counted = self.counts.any(axis=0)  # the other cases do not contribute, for example to a sensitivity
         total, number = self.sums.sum(axis=1, keepdims=True), self.counts.sum(axis=1, keepdims=True)
         left: Floats = ((total - self.sums) / (number - self.counts))[:, counted]
         return left
@@ -229,7 +229,7 @@ class Means(Merits):
     def check(self) -> None:
         """Refuse a group with one case."""
         for group in np.flatnonzero((self.counts > 0).sum(axis=1) < 2).tolist():
-            raise NotEstimable(f"{self.name(group)}: one case only, so that the variation between cases cannot be estimated")
+            raise NotEstimable(f"{self.name(group)}: one case only, so the variation between cases cannot be estimated")
 
 
 @dataclass(frozen=True)
@@ -262,7 +262,7 @@ class Areas(Merits):
 
     @cached_property
     def shares(self) -> tuple[Floats, Floats, Floats]:
-        """Concordant pairs, of all pairs of a group, that hold a positive item of each case, a negative one, both; shapes (g, K)."""
+        """Concordant pairs of a group with a positive item of each case, with a negative one, with both; shapes (g, K)."""
         plus, minus, both = [], [], []
         mixed = bool((self.counts[0] * self.counts[1]).any())
         for group, placed in enumerate(self.placed):
@@ -273,7 +273,7 @@ class Areas(Merits):
         return np.stack(plus), np.stack(minus), np.stack(both)
 
     def _within(self, group: int, flags: Bools) -> Floats:
-        """Concordant pairs inside each case: ranks are made unique to the case, and the negatives of the cases before are taken off."""
+        """Concordant pairs inside each case: ranks are made unique to the case, and the negatives of earlier cases are subtracted."""
         rows = self.data.rows(group)
         _, rank = np.unique(self.data.values[rows], return_inverse=True)
         key = self.data.clusters[rows] * (int(rank.max()) + 1) + rank
@@ -290,7 +290,7 @@ class Areas(Merits):
         return (self.theta[:, None] - plus - minus + both) / (left[0] * left[1])
 
     def delong(self) -> Floats:
-        """Obuchowski's (1997) covariance, DeLong's where each case is one item; shape (g, g)."""
+        """Obuchowski's (1997) covariance, which is DeLong's if each case is one item; shape (g, g)."""
         m, n = self.counts
         p, q = (
             share - self.theta[:, None] * count / count.sum(axis=1, keepdims=True)
@@ -305,7 +305,7 @@ class Areas(Merits):
 
         With :math:`G_{kl}` the concordant pairs of a negative item of case k and a positive one of case l, and :math:`T_k` those that
         touch k, the sum is :math:`G_{..} H_{..} - \sum T^G_k T^H_k + \sum_{k \neq l} G_{kl} (H_{kl} + H_{lk})`: pairs of pairs that
-        share one case are taken off, those that share both were taken off twice.
+        share one case are subtracted; those that share both were subtracted twice.
         """
         (plus, minus, both), (m, n) = self.shares, self.counts
         m, n = m / m.sum(axis=1, keepdims=True), n / n.sum(axis=1, keepdims=True)

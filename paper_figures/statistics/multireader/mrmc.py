@@ -21,7 +21,7 @@ from see_in_pairs.errors import InputError
 
 RANDOM = {"": "readers and cases", "readers": "cases; readers are fixed", "cases": "readers; cases are fixed"}
 _TINY = 1e-18  # variances below this are rounding
-NO_VARIANCE = "no variation is left between readers or cases, so that there is no standard error"
+NO_VARIANCE = "nothing varies between readers or cases, so there is no standard error"
 NEGATIVE = "the unbiased estimate of the variance is negative ({:.3g}); Obuchowski and Rockette's analysis has one that cannot be"
 ONE_READER = "one reader only: the variation between readers cannot be estimated; fix the readers"
 NO_INTERVAL = (math.nan, math.nan)
@@ -32,11 +32,11 @@ class MrmcEstimate(Result):
     """A mean merit of one arm, or the difference of two, with its uncertainty."""
 
     estimate: float
-    se: float  # NaN where it cannot be estimated
+    se: float  # NaN if it cannot be estimated
     df: float  # degrees of freedom of t; infinite against the normal distribution
     interval: Interval
     p: float  # two-sided, of a difference of 0; NaN for one arm
-    reason: str = ""  # why there is no standard error; '' where there is one
+    reason: str = ""  # why there is no standard error; '' if there is one
 
     def to_dict(self) -> dict[str, Any]:
         """Layout of the JSON."""
@@ -45,7 +45,7 @@ class MrmcEstimate(Result):
 
 @dataclass(frozen=True, repr=False)
 class MrmcTest(Result):
-    """The test that all arms are equal: F, or chi-squared / df1 where the denominator has infinitely many degrees of freedom."""
+    """The test that all arms are equal: F, or chi-squared / df1 if the denominator has infinitely many degrees of freedom."""
 
     f: float
     df1: int
@@ -57,14 +57,14 @@ class MrmcTest(Result):
 class MrmcAnalysis(Result):
     """One published analysis; `estimate` to `p` are those of the first two arms, first minus second."""
 
-    covariance: str  # where the error covariances come from
+    covariance: str  # source of the error covariances
     estimate: float
     se: float
     df: float
     interval: Interval
     p: float
     components: dict[str, float]  # mean squares, and variance and covariances of the merits
-    test: MrmcTest | None  # that all arms are equal; None where there is one arm, or none is defined
+    test: MrmcTest | None  # that all arms are equal; None if there is one arm, or the test is not defined
     contrasts: dict[str, MrmcEstimate]  # every pair of arms, by 'A - B'
     means: dict[str, MrmcEstimate]  # of each arm, from its own readings alone
     reason: str = ""
@@ -81,19 +81,19 @@ class MrmcResult(Result):
     Parameters
     ----------
     measure : str
-        The figure of merit, such as ``auroc``.
+        The figure of merit, for example ``auroc``.
     design : str
-        Who reads what, in words.
+        Which readers read which items, in words.
     random : str
-        The factors that the analyses take as random.
+        The factors that are random in the analyses.
     arms, readers : tuple of str
-        Names of the arms that are compared, and of the readers of any of them.
+        Names of the compared arms, and of all their readers.
     items, cases : int
-        Items that were read, and cases (patients) that they come from.
+        Number of items that were read, and of their cases (patients).
     merits : dict of str to dict
         Figure of merit of each reader in each arm, by arm and reader.
     obuchowski_rockette, dorfman_berbaum_metz, u_statistic : MrmcAnalysis
-        The analyses; one that the data do not bear has a standard error of NaN and the reason.
+        The analyses; one that the data do not allow has a standard error of NaN and the reason.
     """
 
     measure: str
@@ -109,7 +109,7 @@ class MrmcResult(Result):
     u_statistic: MrmcAnalysis
 
     def to_dict(self) -> dict[str, Any]:
-        """Lay the analyses out as ``see-in-pairs compare --mrmc --json`` does.
+        """Return the content of ``see-in-pairs compare --mrmc --json``.
 
         Returns
         -------
@@ -147,20 +147,20 @@ def mrmc(
     items : array_like, shape (n,)
         The item (image) of each reading. Readers need not have read every item.
     readers : array_like, shape (n,)
-        The reader of each reading, for example a training seed. A reader of the same name in several arms is the same one; readers whose
+        The reader of each reading, for example a training seed. A name in several arms is the same reader; readers whose
         names occur in one arm each are nested in the arms.
     arms : array_like, shape (n,)
         The arm (modality, treatment) of each reading; two or more are compared, in the order of their sorted names.
     clusters : array_like, shape (n,), optional
-        The case of each reading, such as its patient, where several items come from one.
+        The case of each reading, for example its patient, if several items come from one.
     measure : {'auroc', 'accuracy', 'sensitivity', 'specificity', 'mean'}
         Figure of merit of a reader; ``mean`` is that of the scores.
     threshold : float, optional
         The score at or above which an item counts as positive, for accuracy, sensitivity and specificity.
     covariance : {'delong', 'jackknife', 'unbiased'}
-        Where Obuchowski and Rockette's analysis takes its error covariances from; ``unbiased`` is the U-statistic.
+        Source of the error covariances of Obuchowski and Rockette's analysis; ``unbiased`` is the U-statistic.
     fixed : {'', 'readers', 'cases'}
-        The factor that is fixed, so that results hold for these readers, or these cases, only; by default both are random.
+        The fixed factor: results are then about these readers, or these cases, only; by default both are random.
     confidence_level : float, default 0.95
         Share of repetitions in which intervals cover the true value, between 0 and 1.
 
@@ -183,7 +183,7 @@ def mrmc(
     :math:`[\ldots]^2 / [\mathrm{MS(TR)}^2 / ((t - 1)(r - 1))]` degrees of freedom. Dorfman, Berbaum and Metz take the mean squares of
     jackknife pseudovalues, which gives the same with covariances of the jackknife. The U-statistic's variance of a mean merit
     :math:`\bar\theta` is :math:`\bar\theta^2` minus the mean product of kernels that share no reader and no case: unbiased, and sometimes
-    negative, where its standard error is NaN. Readers that did not read every item have covariances from the cases that two share. The
+    negative: its standard error is then NaN. Readers that did not read every item have covariances from the cases that two share. The
     page on MRMC in the documentation has every formula.
 
     References
@@ -228,7 +228,7 @@ class _Parts:
 
 
 def analyse(found: Merits, covariance: str = "delong", fixed: str = "", level: float = 0.95) -> MrmcResult:
-    """Run every analysis of figures of merit that are checked."""
+    """Run every analysis of checked figures of merit."""
     if fixed not in RANDOM:
         raise InputError(f"fixed: give readers, cases, or nothing, not {fixed!r}")
     data = found.data
@@ -259,7 +259,7 @@ def _design(data: Readings) -> str:
 
 
 def _attempt(found: Merits, covariance: str, compute: Callable[[], MrmcAnalysis]) -> MrmcAnalysis:
-    """Run an analysis; where the data do not bear it, its reason stands in place of the numbers."""
+    """Run an analysis; if the data do not allow it, give the reason instead of the numbers."""
     try:
         return compute()
     except NotEstimable as error:
@@ -273,7 +273,7 @@ def _arm_means(found: Merits) -> Floats:
 
 
 def _obuchowski_rockette(found: Merits, covariance: str, fixed: str) -> tuple[_Parts | None, list[_Parts]]:
-    """What the difference of two arms follows from, and what the mean of each arm does, from its own readings alone."""
+    """The parts for the difference of two arms, and for the mean of each arm, the latter from the arm's own readings only."""
     data, theta = found.data, found.theta
     covariances = None if fixed == "cases" else found.covariance(covariance)
     means = []
@@ -381,7 +381,7 @@ def _u_statistic(found: Merits, fixed: str) -> Floats:
 def _assemble(
     found: Merits, covariance: str, parts: _Parts | None, by_arm: list[_Parts], level: float, variances: Floats | None = None
 ) -> MrmcAnalysis:
-    """Put an analysis together; `variances` (t, t) take the place of those of `parts`, whose degrees of freedom stay."""
+    """Assemble an analysis; `variances` (t, t) replace those of `parts`, but not their degrees of freedom."""
     data, means = found.data, _arm_means(found)
     readers = np.bincount(data.arm)
     span = math.inf if found.measure == "mean" else 1.0
@@ -423,7 +423,7 @@ def _estimate(value: float, variance: float, df: float, level: float, bounds: In
 
 
 def _test(parts: _Parts, readers: Codes, means: Floats) -> MrmcTest | None:
-    """Test that all arms are equal; None where arms have different numbers of readers."""
+    """Test that all arms are equal; None if arms have different numbers of readers."""
     variance, df = parts.variance(2 / int(readers[0]))
     if (readers != readers[0]).any() or variance <= _TINY:
         return None
@@ -472,5 +472,5 @@ def _cells(one: MrmcEstimate, sign: str) -> tuple[str, str, str, str, str]:
 
 
 def shown_p(p: float) -> str:
-    """Four digits, and never 0."""
+    """Four digits, never 0."""
     return "<0.0001" if p < 0.0001 else f"{p:.4f}"

@@ -1,4 +1,4 @@
-"""Power and interval width of a study with trainings, patients and references, by the estimator that analyses it."""
+"""Power and interval width of a study with trainings, patients and references, for the estimator that analyses it."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from see_in_pairs.errors import InputError
 
 DRAWS = 4000
 MOST_PATIENTS = 1_000_000
-FEWEST_TRAININGS = 3  # of each arm; below, nothing is said of a procedure
+FEWEST_TRAININGS = 3  # of each arm; with fewer there is no statement about a procedure
 COMPONENTS = ("training", "patient", "rest", "reference")
 
 
 @dataclass(frozen=True, repr=False)
 class ContrastVariance(Result):
-    r"""Variance components of a contrast of arms, such as a difference of AUROC.
+    r"""Variance components of a contrast of arms, for example a difference of AUROC.
 
     With S trainings, P patients and R references the mean contrast has variance
 
@@ -35,20 +35,20 @@ class ContrastVariance(Result):
     training : float
         Variance between trainings of the true contrast.
     patient : float
-        P times the part of the variance that patients add and all trainings share.
+        P times the variance due to patients that all trainings share.
     rest : float, default 0
-        P times what patients add to one training alone.
+        P times the variance due to patients that is specific to one training.
     reference : float, default 0
-        R times what references add; R counts references that are used evenly.
+        R times the variance due to references; R counts evenly used references.
     patient_df : float, default 1
-        Degrees of freedom of the patients' part for each patient: below 1 where classes or patients are unequal.
+        Degrees of freedom of the patients' part for each patient: below 1 if classes or patients are unequal.
     groups : {1, 2}
         1: the arms share their trainings, seed by seed. 2: each arm has its own.
 
     Raises
     ------
     InputError
-        When a component is negative or no number, or all are 0.
+        When a component is negative or not a number, or all are 0.
     """
 
     training: float
@@ -62,11 +62,11 @@ class ContrastVariance(Result):
         for name in (*COMPONENTS, "patient_df"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or value < 0:
-                raise InputError(f"variance components: {name} is a number of 0 or more, not {value!r}")
+                raise InputError(f"variance components: {name} must be a number of 0 or more, not {value!r}")
         if self.patient + self.rest <= 0:
             raise InputError("variance components: patient and rest are both 0; one patient would be enough")
         if not 0 < self.patient_df <= 1 or self.groups not in (1, 2):
-            raise InputError("variance components: patient_df lies in (0, 1], groups is 1 or 2")
+            raise InputError("variance components: patient_df must be in (0, 1], groups 1 or 2")
 
     @classmethod
     def of(cls, pilot: ContrastResult, groups: int = 2) -> ContrastVariance:
@@ -75,9 +75,9 @@ class ContrastVariance(Result):
         Parameters
         ----------
         pilot : ContrastResult
-            What `random_factors_contrast` found, with several trainings, without fixed factors and with one wording.
+            The result of `random_factors_contrast` with several trainings, without fixed factors and with one wording.
         groups : {1, 2}
-            1 where the arms share their trainings, seed by seed; 2 where each has its own.
+            1 if the arms share their trainings, seed by seed; 2 if each has its own.
 
         Returns
         -------
@@ -109,7 +109,7 @@ class ContrastVariance(Result):
         patients : float
             Number of patients in the study.
         references : int
-            Number of references that patients share; 0 where none are shared.
+            Number of references that patients share; 0 if none are shared.
 
         Returns
         -------
@@ -122,7 +122,7 @@ class ContrastVariance(Result):
 
 @dataclass(frozen=True, repr=False)
 class PlannedStudy(Result):
-    """What a study of a given size can be expected to show."""
+    """The expected precision and power of a study of a given size."""
 
     trainings: int
     patients: int
@@ -131,7 +131,7 @@ class PlannedStudy(Result):
     power: float
     power_mcse: float  # its Monte Carlo standard error
     half_width: float  # of the interval, on average
-    note: str = ""  # what a reader must know; '' where there is nothing
+    note: str = ""  # a note for the reader; '' if there is none
 
 
 def planned_power(
@@ -154,17 +154,17 @@ def planned_power(
     effect : float
         The true contrast, in the unit of the components.
     trainings : int
-        Trainings of each arm. With one, the study is of these models, and the variance between trainings is no part of it.
+        Trainings of each arm. With one, the study is about these models, and the variance between trainings is not included.
     patients : int
         Number of patients, 4 or more.
     references : int, default 0
-        References that all patients share, used evenly; 0 where none are shared.
+        References that all patients share, used evenly; 0 if none are shared.
     confidence_level : float, default 0.95
         Of the interval; the test is two-sided at one minus it.
     draws : int, default 4000
         Number of simulated studies.
     seed : int, default 0
-        Seed of the draws, which designs of any size share, so that power is smooth over them.
+        Seed of the draws, shared by designs of all sizes, so that power is smooth over them.
 
     Returns
     -------
@@ -174,15 +174,15 @@ def planned_power(
     Raises
     ------
     InputError
-        When a number does not fit, or there are two trainings, of which the estimator gives no verdict.
+        When a number does not fit, or there are two trainings, for which the estimator gives no verdict.
 
     Notes
     -----
-    Not records are simulated but what the estimator makes of them: the estimate, normal with variance V; the variance between trainings,
+    The simulation draws the estimator's parts, not records: the estimate, normal with variance V; the variance between trainings,
     a multiple of :math:`\chi^2` with S - 1 degrees of freedom in each group, not below :math:`\sigma_\text{rest}^2 / (S P)`; the
-    patients' part, normal with its own sampling variance and not below 0; the references' part, the mean square between references less
-    that within, not below 0. Critical values are those of `random_factors_contrast`. A test holds power and width to simulated studies
-    that this estimator analyses.
+    patients' part, normal with its own sampling variance and not below 0; the references' part, the mean square between references minus
+    that within, not below 0. Critical values are those of `random_factors_contrast`. A test compares power and width with simulated studies
+    analysed by this estimator.
 
     Examples
     --------
@@ -193,7 +193,7 @@ def planned_power(
     """
     sizes = [as_count(value, name) for value, name in ((trainings, "trainings"), (patients, "patients"), (references, "references"))]
     if sizes[0] < 1 or sizes[0] == FEWEST_TRAININGS - 1:
-        raise InputError(f"trainings: give 1 (these models) or at least {FEWEST_TRAININGS}; of two the estimator gives no verdict")
+        raise InputError(f"trainings: give 1 (these models) or at least {FEWEST_TRAININGS}; with two the estimator gives no verdict")
     if sizes[1] < 4 or sizes[2] == 1 or sizes[2] > sizes[1]:
         raise InputError("patients: 4 or more; references: 0 (none shared), or from 2 to as many as patients")
     if (drawn := as_count(draws, "draws")) < 1:
@@ -213,7 +213,7 @@ def planned_power(
 
 
 def _note(components: ContrastVariance, sizes: Sequence[int]) -> str:
-    """What the power is of, and where `compare` would give the interval without a verdict."""
+    """What the power refers to, and whether `compare` would give the interval without a verdict."""
     notes = ["one training: power to tell these models apart, not the procedures"] if sizes[0] == 1 else []
     few = [f"{sizes[0]} trainings that both arms share"] if components.groups == 1 and 1 < sizes[0] < FEWEST_SHARED else []
     few += [f"{sizes[2]} references"] if 0 < sizes[2] < FEWEST_REFERENCES else []
@@ -233,16 +233,16 @@ def _at_level(critical: Floats, level: float) -> Floats:
 def _draw(
     components: ContrastVariance, effect: float, size: tuple[int, int, int], draws: int, seed: int
 ) -> tuple[Floats, Floats, Floats, Floats, float]:
-    """Draw estimates and the parts of their variance, seeds, patients and references, as the estimator would find them."""
+    """Draw estimates and the parts of their variance (seeds, patients, references) as the estimator would find them."""
     trainings, patients, references = size
     rng = np.random.default_rng(seed)
     normal, sampled, uniform_references = rng.normal(size=draws), rng.normal(size=draws), rng.random(draws)
     uniform_seeds = rng.random((2, draws))
     one = trainings == 1
-    own = components.patient + (components.rest if one else 0.0)  # of one training all that patients add is theirs
+    own = components.patient + (components.rest if one else 0.0)  # with one training the whole variance due to patients belongs to it
     rest = 0.0 if one else components.rest
     training = 0.0 if one else components.training
-    # the mean over pairs of trainings of products of influences: what is one training's own cancels but for noise
+    # the mean over pairs of trainings of products of influences: parts of a single training cancel, except for noise
     pairs = own**2 + (0.0 if one else 2 * own * rest / trainings + rest**2 / (trainings * (trainings - 1)))
     patient_df = components.patient_df * (patients - 1)
     patient = np.maximum(own / patients + sampled * math.sqrt(2 * pairs / patient_df) / patients, 0.0)
@@ -268,7 +268,7 @@ def _draw(
     total = (
         training / trainings + rest / (trainings * patients) + own / patients + (components.reference / references if references else 0.0)
     )
-    # where references add something, the sum of squares by reference holds what its patients add too: `random_factors._item_parts`
+    # if references add variance, the sum of squares by reference includes that of its patients: `random_factors._item_parts`
     by_patient, by_reference = np.where(reference > 0, 0.0, patient), np.where(reference > 0, reference + patient, 0.0)
     plain = np.stack([np.minimum(seeds, seeds_used), by_patient, by_reference])
     used = np.stack([seeds_used, by_patient, by_reference])
@@ -308,11 +308,11 @@ def patients_for(
     components : ContrastVariance
         Variance components, from a pilot or known.
     effect : float
-        The true contrast; of no importance for the width.
+        The true contrast; it does not affect the width.
     trainings : int
         Number of trainings of each arm.
     references : int, default 0
-        References that all patients share; 0 where none are shared.
+        References that all patients share; 0 if none are shared.
     power : float, optional
         Power to reach, between 0 and 1; give this or `half_width`.
     half_width : float, optional
@@ -327,7 +327,7 @@ def patients_for(
     Returns
     -------
     PlannedStudy or None
-        The study; None where no number of patients reaches it, since trainings and references alone leave too much variation.
+        The study; None if no number of patients is enough, since trainings and references alone leave too much variation.
 
     Raises
     ------
@@ -341,7 +341,7 @@ def patients_for(
     (None, True)
     """
     if (power is None) == (half_width is None):
-        raise InputError("give power or half_width, one of them")
+        raise InputError("give either power or half_width")
     if (power is not None and not 0 < power < 1) or (half_width is not None and not half_width > 0):
         raise InputError("power: between 0 and 1; half_width: above 0")
 

@@ -1,6 +1,6 @@
-"""The Obuchowski-Rockette analysis of a fully crossed readers x cases design, with training seeds for readers and patients for cases.
+"""The Obuchowski-Rockette analysis of a fully crossed readers x cases design, with training seeds as readers and patients as cases.
 
-The treatment (modality) is the training procedure, A or B; readers are random, so that the result holds for new trainings, and cases are
+The treatment (modality) is the training procedure, A or B; readers are random, so the result is for new trainings, and cases are
 clustered by patient. A reader's figure of merit is a contrast of accuracies or AUROCs between procedures (`FigureOfMerit`), and
 `_obuchowski_rockette` analyses any such. For one contrast of two procedures its `own` and `shared` are 2 (Var - Cov1) and 2 (Cov2 - Cov3)
 of Obuchowski and Rockette.
@@ -30,7 +30,7 @@ FEW_SEEDS = 5
 
 @dataclass(frozen=True, repr=False)
 class ProcedureResult(Result):
-    """A difference between two training procedures, A minus B, with an interval that holds for new patients and new trainings."""
+    """A difference between two training procedures, A minus B, with an interval for new patients and new trainings."""
 
     estimate: float  # the mean over the training seeds of the difference
     se: float
@@ -39,9 +39,9 @@ class ProcedureResult(Result):
     p: float  # two-sided, of no difference
     seeds: tuple[str, ...]
     by_seed: tuple[float, ...]  # the difference in each of them
-    training_sd: float  # standard deviation between trainings of the true difference; 0 where patients explain all variation
-    one_model_se: float  # the standard error that one trained model would have claimed, from patients alone
-    note: str = ""  # what a reader must know of this result; '' where there is nothing
+    training_sd: float  # standard deviation between trainings of the true difference; 0 if patients explain all variation
+    one_model_se: float  # the standard error of one trained model, from patients alone
+    note: str = ""  # a note on this result for the reader; '' if there is none
 
 
 def procedure(
@@ -82,7 +82,7 @@ def procedure(
        between trainings; so :math:`\hat V = \hat A + \hat B`, :math:`\hat A = \max(s^2, v - c) / S`, :math:`\hat B = \max(c, 0)`.
     4. t with :math:`\hat V^2 / [\hat A^2 / (S - 1) + \hat B^2 / (K - 1)]` degrees of freedom (Satterthwaite).
 
-    This is the analysis of Obuchowski and Rockette of a readers x cases design, both random, with training seeds for readers and one
+    This is the analysis of Obuchowski and Rockette of a readers x cases design, both random, with training seeds as readers and one
     contrast of two modalities; balanced, it is the F test of a two-way random model. Our two changes keep its size with few seeds:
     :math:`s^2` is not taken below what patients alone explain, and the patients' part has its own degrees of freedom (Hillis's has
     infinitely many).
@@ -129,7 +129,7 @@ def procedure_auroc(
     Returns
     -------
     ProcedureResult
-        The mean over seeds of the difference; scores of different trainings are never ranked among each other.
+        The mean over seeds of the difference; scores of different trainings are never ranked together.
 
     Raises
     ------
@@ -189,7 +189,7 @@ def procedure_contrast(
 
     Notes
     -----
-    As `procedure`, with the weighted sum of an item's centred placements for its contribution (see `contributions`).
+    As `procedure`, with the weighted sum of an item's centred placements as its contribution (see `contributions`).
     """
     curves, flags = curves_and_labels(scores, labels)
     factors = np.asarray(weights, dtype=np.float64)
@@ -208,7 +208,7 @@ def procedure_contrast(
 
 
 FigureOfMerit = Callable[[Bools], tuple[float, Floats]]
-"""From the rows of one reader to its merit, and what each of these rows contributes to it beyond the mean (they sum to 0)."""
+"""From the rows of one reader to its merit, and the contribution of each row beyond the mean (they sum to 0)."""
 
 
 @dataclass(frozen=True)
@@ -245,9 +245,9 @@ def _obuchowski_rockette(
     variance, note = training + sampled, ""
     df = variance**2 / (training**2 / (readers - 1) + sampled**2 / (cases - 1)) if variance > 1e-20 else float(min(readers, cases) - 1)
     if readers < FEW_SEEDS:
-        note = f"{readers} training seeds say little of how trainings vary; the error-rate study shows the size of this test"
+        note = f"{readers} training seeds say little about how trainings vary; the error-rate study shows the size of this test"
     se, effect = math.sqrt(variance), estimate - null
-    if variance <= 1e-20 and effect:  # all cases and readers agree, which few of them do by chance: not a reason for p = 0
+    if variance <= 1e-20 and effect:  # all cases and readers agree, which may happen by chance if there are few: not a reason for p = 0
         size = min(readers, cases)
         se = bonett_price_standard_error(size * max(effect, 0.0), size * max(-effect, 0.0), size)
         note = "every cluster shows the same difference; each is counted as one item"

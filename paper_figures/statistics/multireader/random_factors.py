@@ -7,7 +7,7 @@ centred placements of DeLong). The variance of the mean contrast is then a sum o
 - *seeds*: the variance between the contrasts of different trainings, over their number;
 - *wordings*: the same between wordings;
 - *patients* and *references*: the covariance between the contrasts of **different** readers, a sum of products of influences over pairs of
-  items that share a patient or a reference. Products of one reader with itself are left out: they hold what belongs to the reader.
+  items that share a patient or a reference. Products of one reader with itself are left out: they include the reader's own part.
 """
 
 from __future__ import annotations
@@ -40,29 +40,29 @@ _ALPHA = 0.05  # the level at which the degrees of freedom are matched
 
 @dataclass(frozen=True, repr=False)
 class Factor(Result):
-    """A factor of the design, and what it adds to the variance."""
+    """A factor of the design, and its part of the variance."""
 
     levels: int
-    effective: float  # (sum of uses)^2 / sum of squared uses, of the levels: what unequal use leaves of them
-    random: bool  # False: the result holds for these levels only
+    effective: float  # (sum of uses)^2 / sum of squared uses: effective number of levels under unequal use
+    random: bool  # False: the result is about these levels only
     variance: float = 0.0  # part of the squared standard error
     df: float = math.inf  # degrees of freedom of that part
 
 
 @dataclass(frozen=True, repr=False)
 class ContrastResult(Result):
-    """A contrast of arms with an interval that holds for new levels of every random factor."""
+    """A contrast of arms with an interval for new levels of every random factor."""
 
     measure: str
     estimate: float  # mean over seeds and wordings
     se: float
     df: float  # degrees of freedom of the t distribution
-    interval: Interval  # lower and upper end, within what the measure allows
+    interval: Interval  # lower and upper end, within the range of the measure
     p: float  # two-sided, of no difference
     factors: Mapping[str, Factor]
-    by_seed: tuple[float, ...]  # the contrast in each training seed, where the arms are crossed
+    by_seed: tuple[float, ...]  # the contrast in each training seed, if the arms are crossed
     training_sd: float  # standard deviation between trainings of the contrast beyond what patients explain
-    note: str = ""  # what a reader must know of this result; '' where there is nothing
+    note: str = ""  # a note on this result for the reader; '' if there is none
 
     def to_dict(self) -> dict[str, Any]:
         """Fields by name."""
@@ -82,7 +82,7 @@ def random_factors_contrast(
     confidence_level: float = 0.95,
     clusters: npt.ArrayLike | None = None,
 ) -> ContrastResult:
-    r"""Estimate a weighted sum of the arms' AUROC, accuracy or mean score, with seeds, patients, references and wordings random at once.
+    r"""Estimate a weighted sum of the arms' AUROC, accuracy or mean score, with seeds, patients, references and wordings all random.
 
     Parameters
     ----------
@@ -92,18 +92,18 @@ def random_factors_contrast(
     labels : array_like of bool, shape (n,), or None
         Whether each item is positive; needed for the AUROC only.
     patients : array_like, shape (n,), optional
-        The patient of each item; each item is its own when left out.
+        The patient of each item; by default each item is its own patient.
     references : array_like, shape (n,), or sequence of n sequences, optional
-        The reference or references of each item, by name; items that share any are correlated. None where there are none.
+        The reference or references of each item, by name; items that share any are correlated. None without references.
     measure : {'auroc', 'accuracy', 'mean'}
-        What is averaged; accuracy and mean differ only in the bounds of the interval.
+        The measure of an arm; accuracy and mean differ only in the bounds of the interval.
     weights : sequence of float, default (1, -1)
         Factor of each arm in the contrast; (1,) gives one arm with its interval, (1, -1, -1, 1) the difference of two gains.
     models : sequence of hashable, optional
-        Name of the trained models behind each arm. Arms of equal name share them: seed s is the same model, or the same training sample, in
-        each, so that they are crossed with the seeds. By default every arm has models of its own, trained independently of the others.
+        Name of the trained models of each arm. Arms of one name share them: seed s is the same model, or the same training sample, in
+        each, so they are crossed with the seeds. By default every arm has its own models, trained independently.
     fixed : sequence of {'seeds', 'patients', 'references', 'wordings'}
-        Factors whose levels are all that the result is about.
+        Factors with fixed levels: the result is about these levels only.
     confidence_level : float, default 0.95
         Share of repetitions in which the interval covers the true value, between 0 and 1.
     clusters : array_like, shape (n,), optional
@@ -127,18 +127,18 @@ def random_factors_contrast(
     .. math:: \hat V = \hat V_\text{seeds} + \hat V_\text{wordings} + \hat C_{pr} + (\hat C_p - \hat C_{pr})_+ + (\hat C_r - \hat C_{pr})_+
 
     over pairs that share a patient (p), a reference (r) or both (pr): the inclusion and exclusion of Cameron, Gelbach and Miller (2011).
-    Sums over a group are divided by one minus the share of the items that the group holds, class by class: the delete-one-group jackknife
-    (CR3), which does not share the bias of the plain sums where few references are used unequally. :math:`\hat V_\text{seeds}` is the
-    variance between trainings over their number, not below what patients alone explain (:math:`a_0`), summed over groups of arms with
-    models of their own.
+    Sums over a group are divided by one minus the group's share of the items, class by class: the delete-one-group jackknife
+    (CR3), which avoids the bias of the plain sums when few references are used unequally. :math:`\hat V_\text{seeds}` is the
+    variance between trainings over their number, not below the patients' part (:math:`a_0`), summed over groups of arms with
+    their own models.
 
     The degrees of freedom of a part with unequal groups are :math:`(\operatorname{tr} G)^2 / \operatorname{tr} G^2` of the quadratic form
     G that the part is in independent group effects (Bell and McCaffrey 2002). Satterthwaite's rule over the parts rejects up to .078 of
-    true null hypotheses where a part of 2 degrees of freedom is as large as the rest; Banerjee's (1960) bound
+    true null hypotheses if a part of 2 degrees of freedom is as large as the rest; Banerjee's (1960) bound
     :math:`h_B^2 = \sum_f t_f^2 \hat V_f`, with each part's own quantile, never more than .05, at a loss of power. The squared critical
     value here is :math:`(1 - \lambda) h_S^2 + \lambda h_B^2` with :math:`\lambda = \min(1, 4 / \nu^3)` and :math:`\nu` the smallest degrees
     of freedom of a part of few levels: a half with three trainings in common, little with five (our choice; the error-rate study shows
-    its size). ``df`` is that of the t distribution which gives this critical value at .05, so that estimate, se and df say all.
+    its size). ``df`` is that of the t distribution with this critical value at .05, so that estimate, se and df are sufficient.
 
     References
     ----------
@@ -203,7 +203,7 @@ def _merits(scores: Floats, flags: Bools, measure: str) -> tuple[Floats, Floats]
         merit = placed[..., flags].mean(axis=-1)
         return merit, (placed - merit[..., None]) / np.where(flags, flags.sum(), (~flags).sum())
     if not np.isfinite(scores).all():
-        raise InputError("scores: infinite, which has no mean")
+        raise InputError("scores: some are infinite, so there is no mean")
     merit = scores.mean(axis=-1)
     return merit, (scores - merit[..., None]) / scores.shape[-1]
 
@@ -217,7 +217,7 @@ class _Trained:
 
 
 def _crossed(arms: Sequence[Floats], weights: Floats, models: Sequence[Hashable] | None, merits: Any) -> list[_Trained]:
-    """Put the arms that share their models together, seed by seed."""
+    """Combine the arms that share their models, seed by seed."""
     names: Sequence[Hashable] = list(range(len(arms))) if models is None else models
     if len(names) != len(arms):
         raise InputError(f"models: give {len(arms)} names, one for each arm")
@@ -255,7 +255,7 @@ class Grouping:
             counts = np.bincount(groups[inside], minlength=number).astype(np.float64)
             share = counts / members.sum()
             if (share > 1 - 1e-9).any():
-                raise NotEstimable("one group holds every item of a class: the variation between groups cannot be estimated")
+                raise NotEstimable("one group has every item of a class: the variation between groups cannot be estimated")
             values = 1 / (1 - np.minimum(share, 1 - 1e-9))[groups[inside]]
             blocks.append(_matrix(values, groups[inside], rows[inside], (number, items)))
             held = int((counts[:single] > 0).sum())
@@ -301,7 +301,7 @@ def _below(blocks: Sequence[Any]) -> Any:
 
 
 def _trace_df(shares: Floats) -> float:
-    """Degrees of freedom of the jackknife's sum of squares when independent effects of groups with these shares are all there is."""
+    """Degrees of freedom of the jackknife's sum of squares if there are only independent effects of groups with these shares."""
     w = shares[shares > 0]
     if len(w) < 2:
         return 0.0
@@ -365,7 +365,7 @@ class _Part:
 
     variance: float = 0.0
     df: float = math.inf
-    spread: float = 0.0  # of the seeds before they are raised to what patients explain; of references with all that pairs of items share
+    spread: float = 0.0  # for seeds, before it is raised to the patients' part; for references, with all that pairs of items share
     training: float = 0.0  # of the seeds: the variance between trainings beyond what patients explain
 
 
@@ -377,7 +377,7 @@ def _analyse(
     over_seeds = "seeds" not in fixed and max(seeds) > 1
     over_words = "wordings" not in fixed and wordings > 1
     if not over_seeds and not over_words and "patients" in fixed and (design.references is None or "references" in fixed):
-        raise InputError("fixed: every factor is fixed, and nothing is left to vary")
+        raise InputError("fixed: every factor is fixed, so nothing varies; leave one random")
     estimate = float(sum(one.merits.mean() for one in trained))
     features = {"p": [design.patients.of_influences(one.influences) for one in trained]}
     seed = _seed_part(trained, features["p"], design.patients, over_words) if over_seeds else _Part()
@@ -388,8 +388,8 @@ def _analyse(
     effect, note = estimate - null, ""
     df = _matched_df(parts, variance)
     if variance <= _ROUNDING and abs(effect) > 1e-12:
-        if measure == "mean":  # without bounds, a number of items says nothing of the spread
-            raise NotEstimable("every reader and every cluster shows the same difference: nothing says how it varies")
+        if measure == "mean":  # without bounds, a number of items does not determine the spread
+            raise NotEstimable("every reader and every cluster shows the same difference: its variation cannot be estimated")
         size = int(min([design.patients.levels] + [number for number in seeds if number > 1 and over_seeds]))
         size = size if design.references is None else min(size, design.references.levels)
         variance = bonett_price_standard_error(size * max(effect, 0.0), size * max(-effect, 0.0), size) ** 2
@@ -463,7 +463,7 @@ def _covariance(features: Sequence[Floats], weights: Floats, over_seeds: bool, o
 
 
 def _seed_part(trained: Sequence[_Trained], features: Sequence[Floats], patients: Grouping, over_words: bool) -> _Part:
-    """Variance between trainings over their number; not below what patients explain of it."""
+    """Variance between trainings over their number; not below the part explained by patients."""
     plain, least, spread, training = 0.0, 0.0, 0.0, 0.0
     for one, x in zip(trained, features, strict=True):
         number = len(one.merits)
@@ -481,7 +481,7 @@ def _seed_part(trained: Sequence[_Trained], features: Sequence[Floats], patients
 
 
 def _word_part(trained: Sequence[_Trained], features: Sequence[Floats], patients: Grouping, over_seeds: bool) -> _Part:
-    """Variance between wordings over their number, without what the seeds' part holds of it already."""
+    """Variance between wordings over their number, without what is already in the seeds' part."""
     merits = np.sum([one.merits.mean(axis=0) for one in trained], axis=0)  # (W,)
     number = len(merits)
     x = np.sum([part.mean(axis=0) for part in features], axis=0)[None]  # (1, W, f)
@@ -504,7 +504,7 @@ def _item_parts(
     over_seeds: bool,
     over_words: bool,
 ) -> tuple[_Part, _Part]:
-    """Parts of patients (with all that is the item's own) and of references."""
+    """Parts of patients (including the items' own variation) and of references."""
     covariance = lambda x, form: _covariance(x, form.weights, over_seeds, over_words)
     alone = covariance(features["p"], design.patients)
     df = _class_df(features["p"], design.patients, over_seeds, over_words)
@@ -519,7 +519,7 @@ def _item_parts(
     patients = max(shared, 0.0) + max(alone - shared, 0.0)
     if patients + gained <= _ROUNDING and not over_seeds and not over_words:
         patients = _whole(features["p"], design.patients)
-    # where references add something, pairs of equal patient and reference are part of the sum of squares by reference
+    # if references add variance, pairs of equal patient and reference are part of the sum of squares by reference
     by_patient = max(alone - shared, 0.0) if gained and "references" not in fixed else patients
     return (
         _Part() if "patients" in fixed else _Part(patients, df, by_patient),
@@ -528,7 +528,7 @@ def _item_parts(
 
 
 def _whole(features: Sequence[Floats], form: Grouping) -> float:
-    """The jackknife with one factor for both classes, which cannot be negative: where those of the classes cancel."""
+    """The jackknife with one factor for both classes, which cannot be negative; used if those of the classes cancel."""
     total = np.sum([x.mean(axis=(0, 1)) for x in features], axis=0)
     kept = total[-len(form.weights) // 3 :] if len(form.by_class) > 1 else total
     return float((kept**2).sum()) * (form.levels - 1) / form.levels
@@ -551,12 +551,12 @@ def _matched_df(parts: Mapping[str, _Part], variance: float) -> float:
     there = {name: part for name, part in parts.items() if math.isfinite(part.df)}
     if variance <= _ROUNDING:
         return max(min(part.df for part in there.values()), 1.0) if there else 1.0
-    # the seeds' part as it was estimated, not as it was raised, says how uncertain the sum is
+    # the estimated part of the seeds, not the raised one, tells how uncertain the sum is
     column = lambda values: np.array(list(values))[:, None]
     dfs = {name: part.df for name, part in there.items()}
     few = min((df for name, df in dfs.items() if name != "patients"), default=math.inf)
     plain = column(min(part.spread, part.variance) if name == "seeds" else part.spread for name, part in there.items())
-    # what pairs of equal patient and reference share is in one of the two sums of squares
+    # the part shared by pairs of equal patient and reference is in one of the two sums of squares
     used = column(part.spread if name in ("patients", "references") else part.variance for name, part in there.items())
     wanted = float(critical_square(plain, used, column(dfs.values()), few, parts["patients"].df)[0])
     return min(float(special.stdtridf(1 - _ALPHA / 2, math.sqrt(wanted))), 1e9) if wanted > critical_of(1e9) else 1e9

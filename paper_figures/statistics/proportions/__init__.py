@@ -1,4 +1,4 @@
 """Two paired proportions of independent items: ``mcnemar``, ``cochran_q``, ``conditional_logit`` and four kinds of interval.
 
-``paired_difference`` puts ``tango``, ``newcombe``, ``wald`` and ``bonett_price`` together.
+``paired_difference`` combines ``tango``, ``newcombe``, ``wald`` and ``bonett_price``.
 """

@@ -18,7 +18,7 @@ class CochranQResult(Result):
 
     statistic: float  # chi-squared with `df` degrees of freedom under the null hypothesis, for many items
     df: int
-    p: float  # upper tail of the chi-squared distribution; 1 where no item separates the arms
+    p: float  # upper tail of the chi-squared distribution; 1 if no item separates the arms
     arms: int
 
 

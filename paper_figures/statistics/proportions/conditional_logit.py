@@ -53,7 +53,7 @@ def conditional_logit(n10: int, n01: int, confidence_level: float = 0.95) -> Con
     """
     a, b = as_count(n10, "n10"), as_count(n01, "n01")
     if not a or not b:
-        raise InputError("no item right in one arm only, of one of the arms: the odds ratio is 0 or infinite; use mcnemar")
+        raise InputError("for one of the arms no item is right in this arm only: the odds ratio is 0 or infinite; use mcnemar")
     estimate, se = math.log(a / b), math.sqrt(1 / a + 1 / b)
     half = normal_quantile(as_level(confidence_level)) * se
     return ConditionalLogitResult(estimate, se, (estimate - half, estimate + half), normal_p(estimate / se))

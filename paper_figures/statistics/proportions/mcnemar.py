@@ -33,9 +33,9 @@ def mcnemar(
     Parameters
     ----------
     correct_a, correct_b : array_like of bool, shape (n,)
-        Whether each item is right in A, and in B. Two whole numbers are taken as `n10` and `n01`.
+        Whether each item is right in A, and in B. Two whole numbers are read as `n10` and `n01`.
     n10, n01 : int, optional
-        Number of items right in A only, and of items right in B only, in place of the arrays.
+        Number of items right in A only, and of items right in B only, instead of the arrays.
 
     Returns
     -------

@@ -43,7 +43,7 @@ def newcombe_interval(n11: int, n10: int, n01: int, n00: int, confidence_level: 
 def wilson_interval(k: float, n: float, z: float) -> Interval:
     """Wilson's score interval of one proportion; k and n need not be whole.
 
-    Written out, not statsmodels' ``proportion_confint``: importing that would make `see-in-pairs compare` start a second later.
+    Written out here, because importing statsmodels' ``proportion_confint`` would delay the start of `see-in-pairs compare` by a second.
     """
     middle = k + z**2 / 2
     half = z * math.sqrt(k * (n - k) / n + z**2 / 4)

@@ -1,4 +1,4 @@
-"""Intervals of the difference of two paired proportions, put together."""
+"""All intervals of the difference of two paired proportions."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from paper_figures.statistics.result import Interval
 def tango_score(n10: int, n01: int, n: int, delta: float) -> float:
     r"""Tango's score statistic for the hypothesis that the difference of two paired proportions is `delta`.
 
-    Standard normal under the hypothesis; infinite where such data are impossible under it, 0 where they are certain.
+    Standard normal under the hypothesis; infinite if the data are impossible under it, 0 if they are certain.
 
     Notes
     -----

@@ -16,7 +16,7 @@ def wald_interval(n10: int, n01: int, n: int, confidence_level: float = 0.95) ->
     Notes
     -----
     With :math:`\hat\delta = (n_{10} - n_{01}) / n`: :math:`\hat\delta \pm z \sqrt{n_{10} + n_{01} - (n_{10} - n_{01})^2 / n} / n`.
-    Too short for few items, and of length 0 without discordant ones; kept because it is what most papers print.
+    Too short for few items, and of length 0 without discordant ones; included because most papers print it.
 
     Examples
     --------

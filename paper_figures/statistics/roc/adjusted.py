@@ -1,4 +1,4 @@
-"""AUROC within sites and adjusted for covariates: how well scores tell diseased from healthy people who are alike otherwise."""
+"""AUROC within sites and adjusted for covariates: how well scores tell diseased from otherwise similar healthy people."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from see_in_pairs.errors import InputError
 from see_in_pairs.roc import placements
 
 GROUPS = 400
-"""Clusters, or groups of clusters, that are left out one after the other: each costs one evaluation of the areas."""
+"""Largest number of clusters, or groups of clusters, that are left out one at a time: each costs one evaluation of the areas."""
 
 PER_COEFFICIENT = 5  # healthy items for each coefficient of the regression, at least
 Statistic = Callable[[Bools], Floats]  # from the items that are kept to the areas, (L,)
@@ -29,14 +29,14 @@ Statistic = Callable[[Bools], Floats]  # from the items that are kept to the are
 
 @dataclass(frozen=True, repr=False)
 class AdjustedAuroc(Result):
-    """Areas of L curves on comparable items, with what leaving out each cluster does to them.
+    """Areas of L curves on comparable items, with the effect of leaving out each cluster.
 
     Shapes: `auc` (L,), `shifts` (C, L), `strata` (C,).
     """
 
     auc: Floats
     shifts: Floats  # areas without each group of clusters, minus their mean over the stratum
-    strata: Codes  # of each group: its clusters hold positive items only, negative ones only, or both
+    strata: Codes  # of each group: its clusters have positive items only, negative ones only, or both
     positives: int  # items that count
     negatives: int
     clusters: int
@@ -53,9 +53,9 @@ class AdjustedAuroc(Result):
         weights : array_like, shape (L,)
             The weight of each area.
         between : sequence of tuple of float and int
-            Variances from elsewhere, such as that between trainings over their number, each with its degrees of freedom.
+            Further variances, for example that between trainings over their number, each with its degrees of freedom.
         level : float, optional
-            Confidence level; that of the result when left out.
+            Confidence level; by default that of the result.
 
         Returns
         -------
@@ -65,7 +65,7 @@ class AdjustedAuroc(Result):
         Notes
         -----
         The jackknife in strata: :math:`V=\sum_g\frac{C_g-1}{C_g}\sum_{c\in g}(\hat\theta_{(c)}-\bar\theta_g)^2`, with Satterthwaite's
-        degrees of freedom over the strata (and the variances from elsewhere).
+        degrees of freedom over the strata (and the further variances).
         """
         w = np.asarray(weights, dtype=np.float64)
         moved = self.shifts @ w
@@ -82,7 +82,7 @@ class AdjustedAuroc(Result):
         return self.area_interval(np.eye(len(self.auc))[curve])
 
     def area_interval(self, weights: npt.ArrayLike, between: Sequence[tuple[float, int]] = ()) -> Interval:
-        """Interval of an average of areas, as `interval`; where nothing varies it is Newcombe's."""
+        """Interval of an average of areas, as `interval`; if nothing varies it is Newcombe's."""
         one = self.contrast(weights, between)
         if one.se <= 1e-9 or not 0 < one.estimate < 1:
             return mann_whitney_interval(min(max(one.estimate, 0.0), 1.0), self.positives, self.negatives, self.confidence_level)
@@ -104,7 +104,7 @@ def within_stratum_auroc(
     clusters: npt.ArrayLike | None = None,
     confidence_level: float = 0.95,
 ) -> AdjustedAuroc:
-    r"""Estimate areas over pairs of a positive and a negative item of the same stratum, such as a site.
+    r"""Estimate areas over pairs of a positive and a negative item of the same stratum, for example a site.
 
     Parameters
     ----------
@@ -122,18 +122,18 @@ def within_stratum_auroc(
     Returns
     -------
     AdjustedAuroc
-        The areas, with methods `interval`, `difference` and `contrast`; items of strata that lack a class are counted in `left_out`.
+        The areas, with methods `interval`, `difference` and `contrast`; items of strata with one class are counted in `left_out`.
 
     Raises
     ------
     InputError
-        When inputs do not fit, no stratum holds both classes, or fewer than four clusters hold a class in those that do.
+        When inputs do not fit, no stratum has both classes, or the strata with both have fewer than four clusters of a class.
 
     Notes
     -----
     The mean of the stratum-specific areas, each weighted by its pairs :math:`m_sn_s`: of all pairs of a diseased and a healthy person *of
-    one site*, the share that is ranked right. What a site adds to the scores of all its people, and its prevalence, drop out. The area over
-    all pairs also has pairs of different sites, whom a score can tell apart by the site alone.
+    one site*, the share that is ranked correctly. A site's shift of all its scores, and its prevalence, cancel. The area over
+    all pairs also includes pairs of different sites, which a score can tell apart by the site alone.
 
     Intervals are of the jackknife over clusters (`AdjustedAuroc.contrast`).
 
@@ -181,7 +181,7 @@ def covariate_adjusted_auroc(
     clusters: npt.ArrayLike | None = None,
     confidence_level: float = 0.95,
 ) -> AdjustedAuroc:
-    r"""Estimate covariate-adjusted areas: diseased people against the healthy of the same covariates.
+    r"""Estimate covariate-adjusted areas: diseased people against healthy people with the same covariates.
 
     Parameters
     ----------
@@ -190,7 +190,7 @@ def covariate_adjusted_auroc(
     labels : array_like of bool, shape (n,)
         Whether each item is positive (diseased).
     covariates : mapping of str to array_like, shape (n,)
-        Numbers (such as age; NaN where missing) enter linearly, names (such as sex or site) as levels.
+        Numbers (for example age; NaN if missing) enter linearly, names (for example sex or site) as levels.
     clusters : array_like, shape (n,), optional
         The cluster of each item, for example its patient; each item is its own when left out.
     confidence_level : float, default 0.95
@@ -213,11 +213,11 @@ def covariate_adjusted_auroc(
     its covariates*. Among the healthy the score is taken to be :math:`Y=\beta^\top Z+\epsilon` with one distribution of
     :math:`\epsilon`, estimated by its empirical distribution (the semiparametric estimator of Janes and Pepe 2009): :math:`\beta` is
     fitted by least squares to the healthy, and the area is that of the residuals of all. It assumes that covariates shift the scores of the
-    healthy linearly and without interactions, and do not change their spread. The area may differ between covariates; what is estimated is
-    its mean over those of the diseased.
+    healthy linearly and without interactions, and do not change their spread. The area may differ between covariates; the estimate is
+    its mean over the covariates of the diseased.
 
-    A score that carries the class through the covariates only has an area of .5. Intervals are of the jackknife over clusters, with the
-    regression fitted again each time.
+    A score that predicts the class only through the covariates has an area of .5. Intervals are of the jackknife over clusters, with the
+    regression refitted each time.
 
     References
     ----------
@@ -302,14 +302,14 @@ def _checked(
 
 
 def _jackknifed(areas: Statistic, flags: Bools, codes: Codes, left: Mapping[str, int], level: float) -> AdjustedAuroc:
-    """Leave out each cluster, or each group of clusters where there are many, within strata of clusters by the classes that they hold."""
+    """Leave out each cluster, or each group of clusters if there are many, within strata of clusters by the classes of their items."""
     clusters, where = np.unique(codes, return_inverse=True)
     kinds = 2 * (np.bincount(where, flags) > 0) + (np.bincount(where, ~flags) > 0)  # 1: negative only, 2: positive only, 3: both
     for name, own in (("positive", kinds >= 2), ("negative", kinds != 2)):
         if own.sum() < FEWEST_FOR_T:
             raise NotEstimable(f"{name} items that count come from {int(own.sum())} cluster(s), fewer than {FEWEST_FOR_T}")
     sizes = np.bincount(kinds, minlength=4)
-    kinds = np.where(sizes[kinds] == 1, int(sizes.argmax()), kinds)  # a stratum of one cluster has no variation of its own
+    kinds = np.where(sizes[kinds] == 1, int(sizes.argmax()), kinds)  # a stratum with one cluster has no variation
     rng = np.random.default_rng(0)
     without: list[Floats] = []
     strata: list[int] = []

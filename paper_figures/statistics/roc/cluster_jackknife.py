@@ -44,22 +44,22 @@ def clustered_auroc_difference(
     Raises
     ------
     InputError
-        When inputs do not fit, or fewer than two clusters hold a class.
+        When inputs do not fit, or fewer than two clusters have items of a class.
 
     Notes
     -----
     With the sums over the positive items of cluster k of their contributions (`contributions`), :math:`P_k`, and over its negative items,
     :math:`Q_k`, and with :math:`m_k` of M positive and :math:`n_k` of N negative items, leaving cluster k out moves the difference of the
     areas by about :math:`a_k + b_k`, :math:`a_k = P_k M / (M - m_k)`, :math:`b_k = Q_k N / (N - n_k)`. The jackknife over the
-    :math:`K_{10}` clusters with positive items, the :math:`K_{01}` with negative ones, and all K that these are:
+    :math:`K_{10}` clusters with positive items, the :math:`K_{01}` with negative ones, and all K clusters:
 
     .. math:: V = V_{10} + V_{01} + 2 V_{11} = \frac{K_{10} - 1}{K_{10}} \sum a_k^2 + \frac{K_{01} - 1}{K_{01}} \sum b_k^2
               + 2 \frac{K - 1}{K} \sum a_k b_k
 
-    For clusters of one size and class this is `clustered_delong`; where sizes differ it is larger, and does not share that variance's bias
+    For clusters of one size and class this is `clustered_delong`; if sizes differ it is larger, and avoids that variance's bias
     (the cluster jackknife, CR3). As with Welch's test the sum has about
     :math:`(V_{10} + V_{01})^2 / [V_{10}^2 / (K_{10} - 1) + V_{01}^2 / (K_{01} - 1)]` degrees of freedom, at most K - 1.
-    Where V is not positive, :math:`\frac{K-1}{K} \sum (a_k + b_k)^2` takes its place. The combination is our choice; the error-rate study
+    If V is not positive, :math:`\frac{K-1}{K} \sum (a_k + b_k)^2` replaces it. The combination is our choice; the error-rate study
     shows its size beside that of z with the variance of `clustered_delong`, which rejects too often when patients are few or unequal.
 
     References
@@ -105,7 +105,7 @@ def jackknife_variance(parts: Floats, groups: Sequence[Bools], codes: Codes) -> 
     if len(groups) == 1:
         return total, float(df)
     variance = total + 2 * (k - 1) / k * float((shifts[0] * shifts[1]).sum())
-    # the three terms have different factors, so that together they need not be positive: where clusters hold both groups, the shifts can
+    # the three terms have different factors, so their sum may be negative: if clusters have both groups, the shifts can
     # cancel. The jackknife of their sum cannot be negative and has no such factors
     if variance <= 1e-12 * total:
         variance = (k - 1) / k * float(((shifts[0] + shifts[1]) ** 2).sum())
@@ -121,7 +121,7 @@ def _jackknife(parts: Floats, members: Bools, codes: Codes, sizes: Codes) -> Flo
 
 def _difference(curves: Floats, flags: Bools, variance: float) -> float:
     areas = [auroc(row, flags) for row in curves]
-    # both arms separate the classes: no cluster moves any area, which is no evidence that the difference is known exactly
+    # both arms separate the classes: no cluster moves any area, but that does not mean that the difference is known exactly
     if variance <= _TINY and abs(areas[0] - areas[1]) > 1e-12:
         raise NotEstimable("each area separates the classes perfectly: no variation between clusters is left")
     return areas[0] - areas[1]
@@ -135,7 +135,7 @@ def two_way_delong(
     memberships: npt.ArrayLike | Sequence[Sequence[object]],
     confidence_level: float = 0.95,
 ) -> ClusteredDifferenceResult:
-    r"""Compare two areas under the ROC curve when items are correlated within two kinds of clusters at once.
+    r"""Compare two areas under the ROC curve when items are correlated within two kinds of clusters.
 
     Parameters
     ----------
@@ -146,7 +146,7 @@ def two_way_delong(
     clusters : array_like, shape (n,)
         The first kind of cluster of each item, for example its patient.
     memberships : array_like, shape (n,), or sequence of n sequences
-        The second kind: one name per item, or several (its references). Items that share *any* are taken as correlated.
+        The second kind: one name per item, or several (its references). Items that share *any* are treated as correlated.
     confidence_level : float, default 0.95
         Share of repetitions in which the interval covers the true value, between 0 and 1.
 
@@ -162,8 +162,8 @@ def two_way_delong(
 
     Notes
     -----
-    The difference of the areas is, up to terms of higher order, a sum of one contribution per item (`contributions`), which is how DeLong's
-    and Obuchowski's (1997) variances come about. The variance of a sum over items that are correlated within patients or within
+    The difference of the areas is, up to terms of higher order, a sum of one contribution per item (`contributions`), from which DeLong's
+    and Obuchowski's (1997) variances follow. The variance of a sum over items that are correlated within patients or within
     references is the one of `two_way`: that of patients plus that of references minus that of both (Cameron, Gelbach and Miller 2011).
     Applying it to contributions to the AUROC is our own derivation;
     ``docs/explanation/statistics/clusters.md`` gives it, with the simulation.

@@ -21,7 +21,7 @@ def clustered_delong(scores: npt.ArrayLike, labels: npt.ArrayLike, clusters: npt
         Scores of arms A and B on the same items; higher speaks for positive. Infinities are allowed. Scores of one or more curves may
         come in one argument, `scores`, shape (n,) or (L, n).
     labels : array_like of bool, shape (n,)
-        Whether each item is positive. A cluster may hold both classes.
+        Whether each item is positive. A cluster may have both classes.
     clusters : array_like, shape (n,)
         The cluster of each item, for example its patient.
     confidence_level : float, default 0.95
@@ -35,20 +35,20 @@ def clustered_delong(scores: npt.ArrayLike, labels: npt.ArrayLike, clusters: npt
     Raises
     ------
     InputError
-        When inputs do not fit, or fewer than two clusters hold a class.
+        When inputs do not fit, or fewer than two clusters have items of a class.
 
     Notes
     -----
     With, per cluster k of K, the sum over its :math:`m_k` positive items of their placements minus the area, :math:`P_k`, and likewise
-    :math:`Q_k` over its negative items, :math:`K_{10}` and :math:`K_{01}` clusters that hold a positive, a negative item, M and N
+    :math:`Q_k` over its negative items, :math:`K_{10}` and :math:`K_{01}` clusters with a positive, with a negative item, M and N
     items of each class:
 
     .. math:: \widehat{\mathrm{cov}} = \frac{K_{10}}{K_{10} - 1} \frac{\sum P_k P_k^\top}{M^2}
               + \frac{K_{01}}{K_{01} - 1} \frac{\sum Q_k Q_k^\top}{N^2}
               + \frac{K}{K - 1} \frac{\sum (P_k Q_k^\top + Q_k P_k^\top)}{M N}
 
-    Clusters of one item give DeLong's covariance. Where this matrix is not positive semi-definite (its three factors differ),
-    :math:`\frac{K}{K-1} \sum (P_k / M + Q_k / N)(P_k / M + Q_k / N)^\top`, which is, takes its place (our choice).
+    Clusters of one item give DeLong's covariance. If this matrix is not positive semi-definite (its three factors differ),
+    it is replaced by :math:`\frac{K}{K-1} \sum (P_k / M + Q_k / N)(P_k / M + Q_k / N)^\top`, which is (our choice).
 
     References
     ----------

@@ -23,11 +23,11 @@ class AurocDifference(Result):
     """The difference of two areas under the ROC curve, A minus B."""
 
     difference: float
-    se: float  # its standard error; 0 where the estimated variance is 0
+    se: float  # its standard error; 0 if the estimated variance is 0
     z: float  # estimate over standard error
     p: float
     interval: Interval  # lower and upper end, within [-1, 1]
-    note: str = ""  # what a reader must know of this result; '' where there is nothing
+    note: str = ""  # a note on this result for the reader; '' if there is none
 
 
 @dataclass(frozen=True, repr=False)
@@ -51,12 +51,12 @@ class DeLongResult(Result):
     positives: int
     negatives: int
     confidence_level: float
-    units: tuple[int, int] | None = None  # clusters that hold a positive, a negative item, where items are not independent
+    units: tuple[int, int] | None = None  # clusters with a positive, with a negative item, if items are not independent
 
     def interval(self, curve: int = 0) -> Interval:
         r"""Interval of one area, on the logit scale so that it stays within (0, 1).
 
-        Where the variance estimate is 0, as at an area of 1, it is Newcombe's interval, which is finite.
+        If the variance estimate is 0, for example at an area of 1, it is Newcombe's interval, which is finite.
 
         Notes
         -----
@@ -71,7 +71,7 @@ class DeLongResult(Result):
     def difference(self, first: int = 0, second: int = 1) -> AurocDifference:
         """Compare two of the areas, first minus second.
 
-        Where the variance estimate is 0 and the areas differ (each separates the classes perfectly, or not at all), the interval combines
+        If the variance estimate is 0 and the areas differ (each separates the classes perfectly, or not at all), the interval combines
         both areas' Newcombe intervals as if they were independent, and z follows from its width.
         """
         estimate = float(self.auc[first] - self.auc[second])
@@ -93,7 +93,7 @@ class DeLongResult(Result):
     def equality(self) -> EqualityTest:
         r"""Test that all areas are equal.
 
-        Chi-squared with the rank of the contrasts' covariance as degrees of freedom; p = 1 where that is 0.
+        Chi-squared with the rank of the contrasts' covariance as degrees of freedom; p = 1 if that is 0.
 
         Notes
         -----

@@ -1,4 +1,4 @@
-"""Intervals of areas under the ROC curve that stay finite and honest where the usual variance estimate is 0."""
+"""Intervals of areas under the ROC curve that remain finite and valid when the usual variance estimate is 0."""
 
 from __future__ import annotations
 

@@ -17,14 +17,14 @@ from paper_figures.statistics.roc.intervals import mann_whitney_interval
 from paper_figures.statistics.validation import Floats, NotEstimable, as_level, cluster_codes
 
 UNBOUNDED = "the query alone is not shown to tell the class, so nothing bounds the share of its signal that references carry"
-CONSTANT = "the reference alone has the same score for all queries, so nothing shows how its area varies"
+CONSTANT = "the reference alone has the same score for all queries, so the variation of its area is unknown"
 
 
 @dataclass(frozen=True, repr=False)
 class LeakResult(Result):
     """The leak, with the two areas it follows from."""
 
-    estimate: float  # share of the query's signal that the references carry; 0 where they tell nothing
+    estimate: float  # share of the query's signal that the references carry; 0 if they carry nothing
     interval: Interval  # infinite where `reason` says why
     df: float  # degrees of freedom of the t distribution behind the intervals
     auc_single: float  # of the query alone, averaged over trainings
@@ -34,13 +34,13 @@ class LeakResult(Result):
     trainings: tuple[int, int]  # of the single arm, of the references alone
     clusters: int
     confidence_level: float
-    reason: str = ""  # why the interval has no ends; '' where it has
+    reason: str = ""  # why the interval has no ends; '' if it has
 
 
 def leak_of(auc_single: npt.ArrayLike, auc_reference: npt.ArrayLike) -> Floats:
-    r"""Compute the leak from areas of any shape, such as those of all resamples: :math:`\Phi^{-1}(A_r)/\Phi^{-1}(A_q)` (T13.5).
+    r"""Compute the leak from areas of any shape, for example those of all resamples: :math:`\Phi^{-1}(A_r)/\Phi^{-1}(A_q)` (T13.5).
 
-    NaN where the query alone tells nothing (.5), or either area is 0 or 1. `estimate_leak` gives it with its interval.
+    NaN if the query alone predicts nothing (.5), or either area is 0 or 1. `estimate_leak` gives it with its interval.
 
     Examples
     --------
@@ -71,7 +71,7 @@ def estimate_leak(
     labels : array_like of bool, shape (n,)
         Whether each query is positive.
     clusters : array_like, shape (n,), optional
-        The cluster of each query, for example its patient; each query is its own when left out.
+        The cluster of each query, for example its patient; by default each query is its own cluster.
     confidence_level : float, default 0.95
         Share of repetitions in which the interval covers the true value, between 0 and 1.
 
@@ -93,8 +93,8 @@ def estimate_leak(
 
     The interval is Fieller's for a ratio: all s with :math:`(r-sq)^2\le t^2(v_{rr}-2sv_{rq}+s^2v_{qq})`. The covariance is that of
     `clustered_delong` for the averaged areas, plus the variance between trainings over their number, brought to the probit scale by the
-    delta method; t has Satterthwaite's degrees of freedom over these parts. Where q is not significantly away from 0 that set has no
-    ends, and no interval is given; nor where the reference alone has the same score for all queries.
+    delta method; t has Satterthwaite's degrees of freedom over these parts. If q is not significantly different from 0, that set has no
+    ends, and there is no interval. There is also none if the reference alone has the same score for all queries.
 
     References
     ----------
@@ -135,7 +135,7 @@ def estimate_leak(
     t = student_quantile(level, df)
     covariance = items + np.diag(trained)
     interval, reason = _fieller(float(q), float(r), covariance, t)
-    if (np.ptp(groups[1], axis=1) == 0).all():  # a model that has collapsed, not one that is sure: Fieller's interval would be [0, 0]
+    if (np.ptp(groups[1], axis=1) == 0).all():  # the model has collapsed; it is not certain: Fieller's interval would be [0, 0]
         interval, reason = (-math.inf, math.inf), CONSTANT
     ends = []
     for arm in (0, 1):
@@ -148,7 +148,7 @@ def estimate_leak(
 
 
 def _fieller(q: float, r: float, covariance: Floats, t: float) -> tuple[Interval, str]:
-    """All ratios r/q that a t test does not reject, and why they have no bounds where they have none."""
+    """All ratios r/q that a t test does not reject, or why they have no bounds."""
     a = q**2 - t**2 * float(covariance[0, 0])
     b = q * r - t**2 * float(covariance[0, 1])
     c = r**2 - t**2 * float(covariance[1, 1])

@@ -1,4 +1,4 @@
-"""A permutation test of two areas under the ROC curve of the same independent items: for small samples, and areas near 1."""
+"""A permutation test of two areas under the ROC curve on the same independent items: for small samples, and areas near 1."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from see_in_pairs.errors import InputError
 EXACT_UP_TO = 16  # items; 2^15 patterns are listed, since a pattern and its mirror image have the same |z|
 MOST_PAIRS = 250_000  # pairs of a positive and a negative item: 9,999 patterns take about a second
 
-_CELLS = 2**22  # items x patterns worked on together
+_CELLS = 2**22  # items x patterns in one portion
 _TINY = 1e-15  # a variance below this is rounding: an area moves in steps of 1 / (2 positives negatives)
 
 
@@ -28,8 +28,8 @@ class AurocPermutationResult(Result):
     """A permutation test that two ROC curves of the same items have equal areas."""
 
     difference: float  # area of the first minus that of the second
-    z: float  # the difference over DeLong's standard error; infinite where that is 0 and the areas differ
-    p: float  # two-sided; share of patterns with |z| at least as large, the observed one among them: never 0
+    z: float  # the difference over DeLong's standard error; infinite if that is 0 and the areas differ
+    p: float  # two-sided; share of patterns with |z| at least as large, including the observed one: never 0
     mcse: float  # Monte Carlo standard error of `p`; 0 when exact
     resamples: int  # patterns drawn, or listed
     exact: bool  # whether all patterns were listed
@@ -47,9 +47,9 @@ def auroc_permutation(scores: npt.ArrayLike, labels: npt.ArrayLike, resamples: i
     labels : array_like of bool, shape (n,)
         Whether each item is positive.
     resamples : int, default 9999
-        Patterns of swaps drawn where there are more than 16 items; up to 16, all are listed.
+        Patterns of swaps to draw if there are more than 16 items; up to 16, all are listed.
     seed : int, default 0
-        Seed of the drawn patterns; without effect where all are listed.
+        Seed of the drawn patterns; without effect if all are listed.
 
     Returns
     -------
@@ -59,7 +59,7 @@ def auroc_permutation(scores: npt.ArrayLike, labels: npt.ArrayLike, resamples: i
     Raises
     ------
     InputError
-        When inputs do not fit, no pattern is to be drawn, there are fewer than two items of a class, or more than 250,000 pairs of a
+        When inputs do not fit, `resamples` is 0, there are fewer than two items of a class, or more than 250,000 pairs of a
         positive and a negative item.
 
     Notes
@@ -67,14 +67,14 @@ def auroc_permutation(scores: npt.ArrayLike, labels: npt.ArrayLike, resamples: i
     1. Scores become their midranks within the arm, so that any increasing transform of an arm's scores gives the same result.
        A tied item stands for all ranks of its group: compared with an item of the other arm it wins with the probability that a rank
        drawn from its group is the larger one. Within an arm a tie counts one half, as always.
-    2. If the arms are alike, swapping the two ranks of any items gives data that are as likely. Each pattern of swaps gives a difference
-       of the areas and DeLong's standard error, both computed anew, hence a z; p is the share of patterns whose :math:`|z|` is at least
+    2. If the arms are alike, swapping the two ranks of any items gives equally likely data. Each pattern of swaps gives a difference
+       of the areas and DeLong's standard error, both recomputed, hence a z; p is the share of patterns whose :math:`|z|` is at least
        the observed one. Patterns where both arms rank all items alike have z = 0.
 
-    Swapping ranks (Venkatraman and Begg 1996) tests that the *curves* are equal. To studentise makes it a test of the *areas* in large
-    samples, whatever the curves (Janssen 1997), and in small ones as long as neither class is much rarer than the other: the error-rate
-    study finds its size near .05 with curves of other slopes where the rarer class has two items of five, and above it where it has one of
-    five or fewer (our rule). The interval of `delong`, by t, belongs to another argument and holds off the null as well.
+    Swapping ranks (Venkatraman and Begg 1996) tests that the *curves* are equal. Studentising makes it a test of the *areas* in large
+    samples, for any curves (Janssen 1997), and in small ones as long as neither class is much rarer than the other: the error-rate
+    study finds its size near .05 with curves of different slopes if the rarer class has two items of five, and above it if it has one of
+    five or fewer (our rule). The interval of `delong`, by t, has another justification and is also valid under the alternative.
 
     With :math:`\psi(x, y) = 1, \tfrac12, 0` for the pair of a positive and a negative rank, and
     :math:`w_{ij} = \psi(a_i, a_j) - \psi(b_i, b_j)`, :math:`v_{ij} = \psi(a_i, b_j) - \psi(b_i, a_j)`, the pattern of signs s contributes
@@ -107,9 +107,9 @@ def auroc_permutation(scores: npt.ArrayLike, labels: npt.ArrayLike, resamples: i
     ranks, ties = (np.stack(rows) for rows in zip(*map(_midranks, curves), strict=True))
     own, other = swap_kernels(ranks, flags, ties)
     difference = float(own.mean(dtype=np.float64) + other.mean(dtype=np.float64))
-    if difference < 0:  # the better arm first, so that swapping the arms draws the same patterns
+    if difference < 0:  # put the better arm first, so that swapping the arms draws the same patterns
         ranks, ties = ranks[::-1], ties[::-1]
-    order = np.lexsort((ranks[0], ranks.max(axis=0), ranks.min(axis=0), flags))  # and so does another order of the items
+    order = np.lexsort((ranks[0], ranks.max(axis=0), ranks.min(axis=0), flags))  # the same for another order of the items
     own, other = swap_kernels(ranks[:, order], flags[order], ties[:, order])
     z = float(studentised(own, other, np.ones((m, 1), np.float32), np.ones((n, 1), np.float32))[0])
     exact = m + n <= EXACT_UP_TO
@@ -123,7 +123,7 @@ def auroc_permutation(scores: npt.ArrayLike, labels: npt.ArrayLike, resamples: i
 
 
 def swap_kernels(ranks: Floats, flags: Bools, ties: Floats | None = None) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    """What a positive item's sign, and a negative one's, adds to the difference of areas, for each pair.
+    """Contributions of a positive item's sign, and of a negative one's, to the difference of areas, for each pair.
 
     Shapes: `ranks` (2, ..., n) midranks within the arm, `flags` (n,), `ties` (2, ..., n) how many items of the arm share the rank, None
     where each has its own. Returns two arrays (..., m, n'), whose sum is the kernel of A minus that of B.
@@ -175,7 +175,7 @@ def _midranks(values: Floats) -> tuple[Floats, Floats]:
 
 
 def _all_patterns(items: int) -> Iterator[npt.NDArray[np.float32]]:
-    """Every pattern of signs, but for mirror images: the last item keeps its arms. Shape (n, 2^(n - 1))."""
+    """Every pattern of signs, without mirror images: the last item keeps its arms. Shape (n, 2^(n - 1))."""
     numbers: Codes = np.arange(2 ** (items - 1))
     yield (1 - 2 * ((numbers >> np.arange(items)[:, None]) & 1)).astype(np.float32)
 

@@ -1,4 +1,4 @@
-"""How many clusters of a class the tests and intervals of areas under the ROC curve need."""
+"""Smallest numbers of clusters of a class for tests and intervals of areas under the ROC curve."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 from paper_figures.statistics.validation import Bools, Codes
 
 FEWEST_FOR_T, FEWEST_FOR_Z = 4, 15
-"""Clusters of a class (positive or negative) below which tests of AUROC by t, and by the normal distribution, leave their level.
+"""With fewer clusters of a class (positive or negative), tests of AUROC by t, and by the normal distribution, do not keep their level.
 
 With 2, 3, 4, 5, 10, 15 and 20 positives of 100 independent items and two arms of equal AUROC, DeLong's z rejects at a nominal .05 with
 probability .23, .15, .13, .10, .08, .06 and .05, the jackknife's t with .11, .06, .05, .05, .06, .04 and .04 (the worst of three settings,
@@ -23,5 +23,5 @@ With a tenth of the items positive and arms whose curves have slopes in the rati
 
 
 def class_clusters(labels: Bools, codes: Codes) -> int:
-    """Clusters that hold an item of a class, of the class with fewer."""
+    """Number of clusters with an item of a class, for the class with fewer."""
     return min(len(np.unique(codes[members])) for members in (labels, ~labels))

@@ -360,7 +360,7 @@ def test_hidden_states_that_are_no_numbers_end_the_run(phantom: Cohort, tmp_path
 
     monkeypatch.setattr(alignment, "representations", lambda *_: (np.full((2, 12, 3), np.nan), np.ones((2, 12, 3))))
     config = AlignmentConfig.model_validate({"cohort": str(phantom.folder), "arms": [{"arm": "single"}], "threads": 1})
-    with pytest.raises(InputError, match="alignment: hidden states are no numbers; load the model with dtype: float32"):
+    with pytest.raises(InputError, match="alignment: hidden states are not finite; load the model with dtype: float32"):
         report_alignment(config, tmp_path / "out", quiet=True)
 
 

@@ -261,9 +261,9 @@ def test_attributions_that_are_no_numbers_end_the_run_and_few_patients_are_said_
     for method in ("integrated_gradients", "occlusion"):
         monkeypatch.setattr(attribution, method, lambda *_, **__: Attribution((np.ones((4, 4)),), 0))
     report_attribution(config, tmp_path / "few")
-    assert "patient(s) with a lesion mask: these intervals are too short, or lacking" in capsys.readouterr().err
+    assert "patient(s) with a lesion mask: these intervals are too short, or missing" in capsys.readouterr().err
     monkeypatch.setattr(attribution, "occlusion", lambda *_, **__: Attribution((np.full((4, 4), np.nan),), 0))
-    with pytest.raises(InputError, match=r"attribution: '.*' by occlusion is no number"):
+    with pytest.raises(InputError, match=r"attribution: '.*' by occlusion is not finite"):
         report_attribution(config, tmp_path / "lost", quiet=True)
 
 
@@ -279,7 +279,7 @@ def test_an_arm_that_does_not_show_the_query_is_left_out_and_said(
     content = {"cohort": str(phantom.folder), "threads": 1}
     for name, report in (("attribution", report_attribution), ("alignment", report_alignment)):
         table = report(EvaluateConfig.model_validate(content | {"arms": [{"arm": "single"}, blanked]}), tmp_path / name)
-        assert set(table["run_id"]) == {"single"} and "reference_only-random: does not show the query" in capsys.readouterr().err
+        assert set(table["run_id"]) == {"single"} and "random: left out, because it does not show the query" in capsys.readouterr().err
         assert json.loads((tmp_path / name / "manifest.json").read_text())["counts"]["without_query:reference_only-random"] > 0
         with pytest.raises(InputError, match=f"{name}: no arm shows the query"):
             report(EvaluateConfig.model_validate(content | {"arms": [blanked]}), tmp_path / "none")

@@ -68,7 +68,7 @@ def test_scores_that_rounded_to_one_are_still_ordered() -> None:
     ("odds", "positive", "message"),
     [
         ([1.0, 2.0], [True, True], "one class"),
-        ([1.0, -1.0], [True, False], "the surer the better"),
+        ([1.0, -1.0], [True, False], "always fit better"),
         ([-1.0, 1.0], [True, False], "wrong side"),
         ([3.1, 3.0, 3.0, 3.0], [True, False, False, False], "does not shift them"),
         ([2.0, np.nan], [True, False], "1 of 2 .* no score"),
@@ -147,7 +147,7 @@ def test_the_plot_shows_every_point_and_the_legend_lies_beside_it(n: int, spread
         probability = expit(rng.normal(3, spread, n) / temperature)
         tables.append(reliability(probability, rng.uniform(size=n) < 0.5).assign(run_id=run, temperature=temperature))
         stated.append(pd.DataFrame({"run_id": run, "temperature": temperature, "probability": probability}))
-    note = "temperature 0.00264 (0.00139 to no limit), n = 2000; next to uninformative"
+    note = "temperature 0.00264 (0.00139 to no limit), n = 2000; almost uninformative"
     notes = dict.fromkeys([str(table["run_id"][0]) for table in tables], note)
     figure = reliability_plot(pd.concat(tables), pd.concat(stated), notes)
     figure.draw_without_rendering()
@@ -159,7 +159,7 @@ def test_the_plot_shows_every_point_and_the_legend_lies_beside_it(n: int, spread
     for panel, points in zip(panels, (pd.concat([tables[0], tables[2]]), tables[1]), strict=True):
         left, right = panel.get_xlim()
         assert points["stated"].between(left, right).all() and right - left < 1.05
-        assert "next to uninformative" in panel.get_xlabel() and panel.get_tightbbox().x1 <= figure.bbox.x1
+        assert "almost uninformative" in panel.get_xlabel() and panel.get_tightbbox().x1 <= figure.bbox.x1
     assert [sum(np.diff(p.get_path().vertices[:, 0]).any() for p in strip.patches) for strip in strips] == [2, 1]
     if spread < 1:
         assert panels[1].get_xlim()[1] - panels[1].get_xlim()[0] < 0.35  # as far as the data, to a tenth

@@ -153,7 +153,7 @@ def test_logits_that_are_no_numbers_are_counted_and_end_the_run(
     scores = BatchScorer.scores
     monkeypatch.setattr(BatchScorer, "scores", lambda self, examples: (np.full_like(scores(self, examples)[0], np.nan), []))
     one = config.model_copy(update={"models": config.models[:1], "pairing": None})
-    with pytest.raises(InputError, match="24 logits are no numbers"):
+    with pytest.raises(InputError, match="24 logits are not finite"):
         crossed_scores(one, tmp_path, quiet=True)
     assert json.loads((tmp_path / "manifest.json").read_text())["counts"]["not_scored"] == 24
 

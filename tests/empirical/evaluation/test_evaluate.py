@@ -388,7 +388,7 @@ def test_calibration_is_written_beside_the_records(phantom: Cohort, tmp_path: Pa
     write_records(tmp_path / "val.parquet", validation)
     report_calibration(records, tmp_path / "val.parquet", cohort, tmp_path / "none", seed=0, quiet=True)
     page = json.loads((tmp_path / "none" / "calibration.json").read_text())["single"]
-    assert page["value"] is None and "none is best" in page["warning"] and page["log_loss_after"] is None and page["n"] == 24
+    assert page["value"] is None and "there is no best one" in page["warning"] and page["log_loss_after"] is None and page["n"] == 24
     assert pd.read_csv(tmp_path / "none" / "reliability.csv")["temperature"].unique().tolist() == [1.0]
     assert (tmp_path / "none" / "reliability.png").is_file()
 

@@ -42,7 +42,7 @@ def test_missing_files_columns_and_rows_are_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such records file"):
         read_records(tmp_path / "none.parquet")
     pd.DataFrame({"item_id": ["a"]}).to_parquet(tmp_path / "other.parquet")
-    with pytest.raises(InputError, match="lack the column"):
+    with pytest.raises(InputError, match="do not have the column"):
         read_records(tmp_path / "other.parquet")
     (tmp_path / "broken.parquet").write_bytes(b"PAR1 not really")
     with pytest.raises(InputError, match="cannot be read as Parquet"):

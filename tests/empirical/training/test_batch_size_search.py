@@ -72,7 +72,7 @@ def test_a_step_that_dies_in_its_update_is_tried_with_the_update(phantom: Cohort
 
     monkeypatch.setattr(torch.optim.AdamW, "step", no_room_for_moments)
     with pytest.raises(
-        InputError, match=r"even with batch_size 1 \(weights, gradients and Adam's moments hold .* GiB \(16 bytes for each of"
+        InputError, match=r"even with batch_size 1 \(weights, gradients and Adam's moments take .* GiB \(16 bytes for each of"
     ):
         finetune(settings(phantom, method="full", batch_size=2), tmp_path / "run", quiet=True)
 

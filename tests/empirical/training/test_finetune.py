@@ -123,7 +123,7 @@ def test_a_finished_model_that_was_damaged_is_not_called_finished(phantom: Cohor
     file.write_bytes(content[:-9] if harm == "cut short" else content)
     if harm == "gone":
         file.unlink()
-    with pytest.raises(InputError, match=f"{file}: is not as it was written; delete {file.parent} and run the same command again"):
+    with pytest.raises(InputError, match=f"{file}: has changed since it was written; delete {file.parent} and run the same command again"):
         finetune(settings(phantom, steps=1), tmp_path / "run", quiet=True)
 
 

@@ -194,8 +194,8 @@ def test_the_card_names_a_base_on_the_hub_as_the_hub_does(phantom: Cohort) -> No
 @pytest.mark.parametrize(
     ("losses", "looks", "told"),
     [
-        ([], [], "The training loss was not recorded, or never a number.\nNo validation loss was looked at."),
-        ([1.25], [float("nan")], "at the last step: 1.2500; one step says nothing of its scatter.\nThe validation loss was never"),
+        ([], [], "The training loss was not recorded, or was never finite.\nNo validation loss was looked at."),
+        ([1.25], [float("nan")], "at the last step: 1.2500; one step says nothing about its spread.\nThe validation loss was never"),
         ([1.0, 2.0, float("nan")], [float("nan"), 0.5], "over the last 2 steps: mean 1.5000 (95 % interval over steps -4.8531 to 7.8531"),
     ],
 )
@@ -206,7 +206,7 @@ def test_the_card_says_in_words_what_is_no_number(phantom: Cohort, losses: list[
     card = made_card(phantom, history)
     assert told in card and "nan" not in card.split("## Metrics")[1].split("## Limits")[0]
     assert ("Validation loss: best 0.5000 at step 2, on 4 items" in card) == (0.5 in looks)
-    assert ("At 1 more it was not a number." in card) == (len(losses) == 3)
+    assert ("At 1 more it was not finite." in card) == (len(losses) == 3)
 
 
 def made_card(cohort: Cohort, history: list[dict[str, float]], **changes: object) -> str:

@@ -62,9 +62,9 @@ def evaluation(cohort: Cohort, name: Path | str) -> EvaluateConfig:
 
 ADAPTERS: dict[str, tuple[Change, str]] = {
     "lacks tensors": (lambda tensors: dict(list(tensors.items())[2:]), "lacks 2 tensors"),
-    "has others": (lambda tensors: tensors | {"base_model.model.elsewhere.lora_A.weight": torch.ones(2)}, "no place for, 1 tensors"),
+    "has others": (lambda tensors: tensors | {"base_model.model.elsewhere.lora_A.weight": torch.ones(2)}, "no place for 1 tensors"),
     "names of another base": (lambda tensors: {name.replace("layers.", "blocks."): value for name, value in tensors.items()}, "lacks"),
-    "nothing": (lambda tensors: {name: value * ("lora_A" in name) for name, value in tensors.items()}, "does nothing"),
+    "nothing": (lambda tensors: {name: value * ("lora_A" in name) for name, value in tensors.items()}, "has no effect"),
     "other shapes": (lambda tensors: {name: value[:1].contiguous() for name, value in tensors.items()}, "size mismatch for"),
 }
 
@@ -78,7 +78,7 @@ def test_an_adapter_is_loaded_whole_or_not_at_all(case: str, adapter: Path) -> N
 
 def test_an_adapter_without_its_weights_asks_nobody_for_them(adapter: Path) -> None:
     (adapter / "adapter_model.safetensors").unlink()
-    assert "adapter_model.safetensors, are not there" in refusal(adapter)
+    assert "adapter_model.safetensors, are missing" in refusal(adapter)
 
 
 def cut(file: Path) -> None:
@@ -88,15 +88,15 @@ def cut(file: Path) -> None:
 def test_a_file_of_weights_that_was_cut_off_is_named(adapter: Path, tmp_path: Path) -> None:
     whole = Path(shutil.copytree(resolve("pocket"), tmp_path / "whole"))
     (whole / "model.safetensors").write_bytes(b"no safetensors at all")
-    assert f"{whole / 'model.safetensors'}: not a whole safetensors file" in refusal(whole)
+    assert f"{whole / 'model.safetensors'}: not a complete safetensors file" in refusal(whole)
     record = json.loads((adapter / "training.json").read_text())
     base = Path(shutil.copytree(resolve("pocket"), tmp_path / "base"))
     (adapter / "training.json").write_text(json.dumps(record | {"base_model": str(base)}))
     cut(base / "model.safetensors")
-    assert f"{base / 'model.safetensors'}: not a whole" in refusal(adapter)
+    assert f"{base / 'model.safetensors'}: not a complete" in refusal(adapter)
     (adapter / "training.json").write_text(json.dumps(record))
     cut(adapter / "adapter_model.safetensors")
-    assert f"{adapter / 'adapter_model.safetensors'}: not a whole" in refusal(adapter)
+    assert f"{adapter / 'adapter_model.safetensors'}: not a complete" in refusal(adapter)
 
 
 def test_a_model_that_lacks_weights_is_not_filled_up_with_random_ones(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -106,7 +106,7 @@ def test_a_model_that_lacks_weights_is_not_filled_up_with_random_ones(tmp_path: 
     before = library.level
     library.setLevel("WARNING")
     library.addHandler(caplog.handler)
-    assert "its files lack" in refusal(folder)
+    assert "weights are missing" in refusal(folder)
     library.removeHandler(caplog.handler)
     assert not caplog.records and library.level == logging.WARNING  # transformers has a table of them to show
     library.setLevel(before)
@@ -128,7 +128,7 @@ def test_a_broken_description_of_an_adapter_is_one_line(content: str, adapter: P
 
 @pytest.mark.parametrize("size", ["banana", {"longest_edge": 0}, {"longest_edge": -3}, {"height": 4}, None, []])
 def test_a_size_that_no_picture_can_have_is_refused_before_anything_runs(size: object) -> None:
-    assert "model.image_processor: 'pocket' cannot work with" in refusal("pocket", image_processor={"size": size})
+    assert "model.image_processor: 'pocket' does not work with" in refusal("pocket", image_processor={"size": size})
 
 
 @pytest.mark.parametrize("method", ["lora", "full"])
@@ -142,7 +142,7 @@ def test_training_does_not_begin_on_an_adapter(method: str, phantom: Cohort, tra
 def test_an_adapter_on_an_adapter_from_elsewhere_is_not_loaded(adapter: Path, trained: Path) -> None:
     record = json.loads((adapter / "training.json").read_text())
     (adapter / "training.json").write_text(json.dumps(record | {"base_model": str(trained)}))
-    assert "is an adapter itself" in refusal(adapter)
+    assert "is itself an adapter" in refusal(adapter)
 
 
 def test_finished_scores_stand_on_the_base_of_an_adapter_too(phantom: Cohort, adapter: Path, tmp_path: Path) -> None:

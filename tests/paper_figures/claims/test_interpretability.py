@@ -269,7 +269,7 @@ def test_attribution_that_is_the_same_everywhere_is_no_crash(folder: Path) -> No
             spoil(folder, f"attribution-{arm}-{number}", put(share=0.2))
         spoil(folder, f"attribution-pair-{number}", lambda table: table.assign(share=table["share"] + 0.1 * (table["lesion"] == "real")))
     found = judged(folder, "C8")
-    assert found.verdict == "not tested" and "nothing says how it varies" in found.reason
+    assert found.verdict == "not tested" and "its variation cannot be estimated" in found.reason
     for number in range(3):
         spoil(folder, f"attribution-pair-{number}", put(share=np.nan, reference_share=np.nan))
     assert "an unknown share of the pair's attribution" in judged(folder, "C8").reason
@@ -325,19 +325,19 @@ ALIGNED, ATTRIBUTED = "alignment-pair-0", "attribution-pair-0"
         (
             ALIGNED,
             lambda table: table.drop(columns="arm"),
-            r"alignment-pair-0/alignment_draws.parquet: lacks the column\(s\) arm; make it anew",
+            r"alignment-pair-0/alignment_draws.parquet: lacks the column\(s\) arm; make it again",
         ),
         (ATTRIBUTED, lambda table: table.drop(columns="arm"), r"attribution-pair-0/attribution.csv: lacks the column\(s\) arm"),
         (
             ATTRIBUTED,
             lambda table: table.drop(columns=["lesion", "place"]),
-            r"lacks the column\(s\) lesion, place; make it anew with 'see-in",
+            r"lacks the column\(s\) lesion, place; make it again with 'see-in",
         ),
-        (ALIGNED, put(layer="last"), "column 'layer' holds what is no number"),
-        (ALIGNED, put(patients=np.nan), "column 'patients' holds what is no number"),
-        (ALIGNED, put(value=np.inf), "column 'value' holds what is no number"),
-        (ATTRIBUTED, put(share="much"), "column 'share' holds what is no number"),
-        (ATTRIBUTED, put(expected=None), "column 'expected' holds what is no number"),
+        (ALIGNED, put(layer="last"), "column 'layer' contains a value that is not a number"),
+        (ALIGNED, put(patients=np.nan), "column 'patients' contains a value that is not a number"),
+        (ALIGNED, put(value=np.inf), "column 'value' contains a value that is not a number"),
+        (ATTRIBUTED, put(share="much"), "column 'share' contains a value that is not a number"),
+        (ATTRIBUTED, put(expected=None), "column 'expected' contains a value that is not a number"),
         (ALIGNED, put(drawn_from="y"), "not about the same items, or were drawn with another --seed"),
         (ALIGNED, put(layer=7), r"'pair' \(seed 0\) is there more than once"),
         (ALIGNED, put(train_seed=1), r"'pair' \(seed 1\) is there more than once"),
@@ -380,7 +380,7 @@ def test_tables_of_an_earlier_version_give_a_reason_and_no_verdict(folder: Path)
             spoil(folder, f"alignment-{arm}-{number}", lambda table: table[table["measure"] == "debiased_cka"])
     found = judged(folder, "C6")
     assert found.verdict == "not tested"
-    assert "has no residual_debiased_cka; make it anew with 'see-in-pairs analyse alignment'" in found.reason
+    assert "has no residual_debiased_cka; make it again with 'see-in-pairs analyse alignment'" in found.reason
 
 
 def test_a_table_that_cannot_be_read_ends_with_2(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -249,9 +249,9 @@ def edited(path: Path, change: Callable[[dict[str, Any]], object], claim: str = 
         (lambda said: said.update(reason="as expected"), "reason of C1 (phantom) do not follow"),
         (lambda said: said["findings"][0].update(estimate=2.0), "of C1 (phantom) do not follow"),
         (lambda said: said["findings"][0].update(estimate="much"), "estimate of C1 (phantom) do not follow"),
-        (lambda said: said["findings"][0].update(more=1), "not a ledger of this version"),
-        (lambda said: said.pop("lacking"), "not a ledger of this version"),
-        (lambda said: said.pop("margin"), "not a ledger of this version"),
+        (lambda said: said["findings"][0].update(more=1), "not the claims file of this version"),
+        (lambda said: said.pop("lacking"), "not the claims file of this version"),
+        (lambda said: said.pop("margin"), "not the claims file of this version"),
     ],
 )
 def test_a_ledger_edited_by_hand_is_refused_by_the_report(
@@ -275,7 +275,7 @@ def test_a_ledger_edited_by_hand_is_refused_by_the_report(
 @pytest.mark.parametrize("content", [[], {}, [1], [{"id": "C99"}], None, [{"id": "C1", "registry": {}}]])
 def test_what_is_no_ledger_is_one_line(content: object, tmp_path: Path) -> None:
     write_json(tmp_path / "claims.json", content)
-    with pytest.raises(InputError, match="not a ledger of this version"):
+    with pytest.raises(InputError, match="not the claims file of this version"):
         check_claims(tmp_path / "claims.json")
 
 

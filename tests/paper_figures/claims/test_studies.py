@@ -191,7 +191,7 @@ def test_studies_stand_in_the_ledger(tmp_path: Path, capsys: pytest.CaptureFixtu
     one_seed = write_study(tmp_path / "one", rows_of_a_study(seeds=1))
     assert evaluate_claims(runs, studies=[one_seed]).verdict("C3", "phantom") == before.verdict("C3", "phantom")  # no verdict replaces none
     assert run_app(app, ["claims", "--out", str(runs), "--study", str(tmp_path)]) == 2
-    assert "holds no study with comparisons" in capsys.readouterr().err.strip().splitlines()[-1]
+    assert "contains no study with comparisons" in capsys.readouterr().err.strip().splitlines()[-1]
 
 
 def test_what_cannot_be_judged_is_one_line(tmp_path: Path) -> None:

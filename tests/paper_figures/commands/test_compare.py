@@ -273,7 +273,7 @@ def test_seeds_of_other_names_are_no_pairs_and_one_model_is_named(run: Run, tmp_
     a, b = trained(tmp_path / "a.csv", ("1", "2", "3"), 0.4), trained(tmp_path / "b.csv", ("4", "5", "6"), 0.3)
     code, _, err = run(a, b, "--paired-seeds", "--resamples", 100)
     assert code == 2
-    assert "training seeds of other names" in err
+    assert "arms have different training seeds" in err
     code, out, err = run(a, b, "--resamples", 100, "--json", "--quiet")
     assert code == 0, err
     assert json.loads(out)["recommended"]["auroc"]["factors"]["seeds"]["levels"] == 3

@@ -143,6 +143,6 @@ def test_a_lost_logit_or_column_is_said(tmp_path: Path, capsys: pytest.CaptureFi
     table = pd.read_parquet(tmp_path / "crossed.parquet")
     table.assign(logit=table["logit"].mask(table.index == 5)).to_parquet(tmp_path / "crossed.parquet")
     assert run_app(app, ["analyse", "components", str(tmp_path)]) == 0
-    assert "1 of 24 logits are no numbers" in capsys.readouterr().out
+    assert "1 of 24 logits are not finite" in capsys.readouterr().out
     pd.read_parquet(tmp_path / "paired.parquet").drop(columns="query").to_parquet(tmp_path / "paired.parquet")
     assert run_app(app, ["analyse", "components", str(tmp_path)]) == 2 and "has no column query" in capsys.readouterr().err

@@ -205,7 +205,7 @@ def test_trainings_from_a_pilot(finished: Path, tmp_path: Path, capsys: pytest.C
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (["--trainings", "3"], "give variance components, or a pilot"),
+        (["--trainings", "3"], "give either variance components or a pilot"),
         (["--trainings", "3", "--variances", VARIANCES], "--effect"),
         (["--trainings", "2", "--variances", VARIANCES, "--effect", "0.1"], "no verdict"),
         (["--trainings", "3", "--variances", '{"patient": 1}', "--effect", "0.1"], "give JSON such as"),
@@ -285,7 +285,7 @@ def test_records_from_which_no_leak_follows_name_themselves(finished: Path, tmp_
     assert run_app(app, arguments) == 2
     said = capsys.readouterr().err
     assert f"--leak-from {folder}: AUROC 0." in said
-    assert "references cannot carry all of the query's signal" in said
+    assert "references cannot carry the whole signal of the query" in said
     records = read_records(folder / "records.parquet")
     write_records(folder / "records.parquet", Records(records.table.assign(label=records.healthy), records.positive, records.healthy))
     assert run_app(app, arguments) == 2

@@ -158,9 +158,9 @@ def test_mistakes_are_one_line(records: Path, cohort: Path, tmp_path: Path, caps
         ([*arms, "--items", unknown, "--adjust", "weight"], "--adjust weight: no item has a value of it"),
         ([*arms, "--adjust", "age"], "--adjust age: the records or the table of --items has no such column"),
         ([*arms, "--cohort", cohort, "--adjust", "weight"], "has no such column"),
-        ([*arms, "--cohort", tmp_path / "less"], "lacks 1 items of the records"),
+        ([*arms, "--cohort", tmp_path / "less"], "1 items of the records are missing"),
         ([right, right, "--adjust", "seed"], "needs scores and labels"),
-        ([records, "--arm", "pair", "--arm", "single", "--arm", "pair", "--adjust", "site"], "are of two arms"),
+        ([records, "--arm", "pair", "--arm", "single", "--arm", "pair", "--adjust", "site"], "work with two arms"),
     ):
         assert run_app(app, ["compare", *map(str, arguments)]) == 2
         assert says in capsys.readouterr().err

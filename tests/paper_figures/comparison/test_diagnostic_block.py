@@ -74,7 +74,7 @@ def test_right_and_wrong_only_leaves_the_flips() -> None:
 
 @pytest.mark.parametrize(
     ("change", "part", "line"),
-    [({"scale": 8.0}, "net_benefit", "no probabilities"), ({"one_class": True}, "at_threshold", "one class only"),
+    [({"scale": 8.0}, "net_benefit", "not probabilities"), ({"one_class": True}, "at_threshold", "one class only"),
      ({"one_patient": True}, "flips", "one cluster only")],
 )  # fmt: skip
 def test_what_is_null_says_why(change: dict[str, object], part: str, line: str) -> None:

@@ -98,7 +98,7 @@ def test_what_says_nothing_of_its_uncertainty() -> None:
 def test_readers_of_some_items_only_are_taken_as_fixed() -> None:
     a, b, clusters = data()
     found = compared(a, b, clusters, train_seed=np.arange(60) % 3)
-    assert any("taken as fixed" in text for text in found.warnings)
+    assert any("treated as fixed" in text for text in found.warnings)
     assert found.difference.p == pytest.approx(compared(a, b, clusters).difference.p)
 
 

@@ -67,7 +67,7 @@ def test_rows_are_laid_out_by_training_wording_and_item(tmp_path: Path) -> None:
     assert (found.clusters.tolist(), found.labels.tolist()) == (["p0", "p0", "p1", "p1"], [False, True, False, True])
     assert found.second_clusters == [[f"r{i % 3}", "s0", "s1", "s2"] for i in range(4)]
     fewer = read_arm(write(tmp_path / "fewer.csv", table([7, 8], ["w1", "w3"])))
-    with pytest.raises(NotEstimable, match="other wordings"):
+    with pytest.raises(NotEstimable, match="different wordings"):
         crossed(*(getattr(align(arms[0], fewer), name) for name in "ab"))
 
 

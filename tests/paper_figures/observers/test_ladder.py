@@ -77,7 +77,7 @@ def test_a_lesion_at_a_random_place_is_searched(tmp_path):
     found = build_ladder(cohort, ObserversConfig(**settings), seed=0)
     assert LIMIT not in set(found.areas["source"])
     assert 0.55 < of(found.areas, LEARNED, "single", 100)["value"] < of(found.areas, LEARNED, "difference", 100)["value"]
-    with pytest.raises(InputError, match="lie at random places"):
+    with pytest.raises(InputError, match="are at random places"):
         build_ladder(cohort, ObserversConfig(**settings, place="known"), seed=0)
 
 

@@ -55,7 +55,7 @@ def test_the_csv_holds_every_number(tmp_path: Path) -> None:
 def test_scores_that_are_no_probabilities_leave_the_curves() -> None:
     data, caption = comparison_data(pair_of(scale=3.0), SETTINGS)
     assert set(data["kind"]) == {"roc"}
-    assert "no probabilities" in caption
+    assert "not probabilities" in caption
 
 
 def test_few_of_a_class_have_curves_without_bands(tmp_path: Path) -> None:

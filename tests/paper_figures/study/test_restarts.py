@@ -76,7 +76,7 @@ def test_every_attempt_has_its_own_seed_and_the_first_the_cells() -> None:
 def test_a_training_of_an_earlier_version_is_refused_in_one_line(tmp_path: Path) -> None:
     leave(tmp_path, 0, 0.3)
     (tmp_path / "training" / "manifest.json").write_text(json.dumps({"finished": "2026-01-01"}), encoding="utf-8")
-    with pytest.raises(InputError, match="did not note the plateau"):
+    with pytest.raises(InputError, match="did not record the plateau"):
         attempts_needed(tmp_path / "training", RULE)
 
 

@@ -179,7 +179,7 @@ def test_the_model_that_is_evaluated_is_used_when_none_is_named(phantom: Cohort)
         choose_references(phantom, "test", config, 0)
 
 
-@pytest.mark.parametrize("words", ["no such folder", "holds no weights", "cannot be loaded"])
+@pytest.mark.parametrize("words", ["no such folder", "contains no weights", "cannot be loaded"])
 def test_models_that_are_not_there_are_one_line(phantom: Cohort, tmp_path: Path, words: str) -> None:
     (tmp_path / "config.json").write_text("{}")
     if words == "cannot be loaded":

@@ -246,7 +246,7 @@ def test_the_model_is_left_as_it_was(pocket: VisionLanguageModel) -> None:
 
 
 def test_what_cannot_be_is_refused(pocket: VisionLanguageModel) -> None:
-    with pytest.raises(InputError, match="stands on stored features"):
+    with pytest.raises(InputError, match="needs stored features"):
         scorer(pocket, SpeedConfig(store_features=False, prefix_cache=True))
     unknown = replace(pocket, family=replace(pocket.family, split_inputs=None))
     with pytest.raises(InputError, match="not valid for family"):
@@ -268,7 +268,7 @@ def test_a_query_shown_first_shares_nothing(pocket: VisionLanguageModel) -> None
 def test_prompts_that_do_not_begin_alike_are_refused(pocket: VisionLanguageModel) -> None:
     encoder = Encoder(pocket.processor, pocket.family, PICTURES.__getitem__)
     batch = encoder.prompts([example("a", "ref"), example("b")], side="right")
-    with pytest.raises(InputError, match=r"images without text between|do not begin alike"):
+    with pytest.raises(InputError, match=r"images without text between|do not share a beginning"):
         query_start(batch, pocket.model, 2)
 
 

@@ -79,7 +79,7 @@ def test_the_joint_tests(run: Run, files: list[Path], cluster: str | None, tmp_p
     assert found["cochran_q"]["p"] == pytest.approx(cochran_q(*right).p)
     codes = tables[0]["site"].to_numpy() if cluster else np.arange(90)
     assert found["global_accuracy"]["p"] == pytest.approx(equal_means(right.astype(float), codes)[2])
-    assert any("Cochran's Q takes items" in text for text in found["warnings"]) == bool(cluster)
+    assert any("Cochran's Q treats items" in text for text in found["warnings"]) == bool(cluster)
 
 
 def test_hotelling_by_hand_and_two_arms_as_the_clustered_t() -> None:
@@ -138,10 +138,10 @@ def test_arms_of_one_file_and_text_and_folder(run: Run, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("a.csv",), "two inputs or more"), (("a.csv", "b.csv", "c.csv", "--arm-a", "x"), "of two inputs"),
-        (("a.csv", "b.csv", "c.csv", "--arm", "x"), "1 arms for 3 inputs"), (("a.csv", "b.csv", "c.csv", "--run-b", "x"), "of two inputs"),
+        (("a.csv",), "two inputs or more"), (("a.csv", "b.csv", "c.csv", "--arm-a", "x"), "with two inputs"),
+        (("a.csv", "b.csv", "c.csv", "--arm", "x"), "1 arms for 3 inputs"), (("a.csv", "b.csv", "c.csv", "--run-b", "x"), "two inputs"),
         (("a.csv", "b.csv", "--arm", "x", "--arm", "y", "--arm-a", "x"), "one kind"), (("a.csv", "--arm", "x"), "two inputs or more"),
-        (("a.csv", "b.csv", "c.csv", "--task", "x"), "is no folder of logs"),
+        (("a.csv", "b.csv", "c.csv", "--task", "x"), "not a folder of logs"),
     ],
 )  # fmt: skip
 def test_bad_words(run: Run, files: list[Path], words: tuple[str, ...], message: str) -> None:

@@ -78,7 +78,7 @@ def test_one_line_per_filter(tmp_path: Path) -> None:
     ("samples", "metric", "message"),
     [
         ([lm_eval(1, 0, acc_norm=0.0)], None, "name the metric"), ([lm_eval(1, 0, acc="right")], "acc", "not a number"),
-        ([lm_eval(1, 0)], "f1", "is missing"), ([{"answer": 3}], None, "no doc_id"), ([], None, "no items"),
+        ([lm_eval(1, 0)], "f1", "is missing"), ([{"answer": 3}], None, "neither doc_id"), ([], None, "no items"),
     ],
 )  # fmt: skip
 def test_what_is_no_such_log(tmp_path: Path, samples: list[dict[str, Any]], metric: str | None, message: str) -> None:
@@ -106,7 +106,7 @@ def test_identifiers_that_look_like_numbers_stay_as_written(tmp_path: Path) -> N
 def test_tables_of_items_that_do_not_fit(tmp_path: Path) -> None:
     pd.DataFrame({"item_id": ["1", "2"], "correct": [1, 0]}).to_csv(tmp_path / "a.csv", index=False)
     arm = read_arm(tmp_path / "a.csv")
-    for text, message in (("id\n1\n", "needs the column"), ("item_id\n1\n1\n", "twice"), ("item_id,patient_id\n1,x\n", "lacks 1 items")):
+    for text, message in (("id\n1\n", "needs the column"), ("item_id\n1\n1\n", "twice"), ("item_id,patient_id\n1,x\n", "1 items of")):
         (tmp_path / "items.csv").write_text(text)
         with pytest.raises(InputError, match=message):
             with_items(arm, tmp_path / "items.csv")

@@ -65,8 +65,8 @@ def test_a_metric_of_zero_and_one_is_right_or_wrong(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.json", "{}", "no list of rows"), ("a.json", "[3]", "no list of rows"), ("a.json", "[]", "no items"),
-        ("a.jsonl", "3", "no JSON object"), ("a.jsonl", '{"item_id": 1, "correct": 1}\n{"correct": 1}', "1 rows have no item_id"),
+        ("a.json", "{}", "neither a list of rows"), ("a.json", "[3]", "neither a list of rows"), ("a.json", "[]", "no items"),
+        ("a.jsonl", "3", "not a JSON object"), ("a.jsonl", '{"item_id": 1, "correct": 1}\n{"correct": 1}', "1 rows have no item_id"),
         ("a.csv", "item_id,value\n1,high\n", "no value"), ("a.csv", "item_id,value\n1,0.2\n1,0.3\n", "occur twice"),
         ("a.csv", "item_id,correct\n1,0.5\n", "named with --metric"),
         ("a.json", '[{"item_id": "\\ud800", "value": 1}]', "a lone surrogate"),
@@ -93,5 +93,5 @@ def test_cells_that_hold_lists_or_objects_are_names_like_others(tmp_path: Path) 
 def test_two_metrics_are_not_compared(tmp_path: Path) -> None:
     rows: list[dict[str, Any]] = [{"item_id": "1", "f1": 0.5, "anls": 0.4}]
     pd.DataFrame(rows).to_csv(tmp_path / "a.csv")
-    with pytest.raises(InputError, match="one holds f1, the other anls"):
+    with pytest.raises(InputError, match="one has f1, the other anls"):
         align(read_arm(tmp_path / "a.csv", metrics=["f1"]), read_arm(tmp_path / "a.csv", metrics=["anls"]))

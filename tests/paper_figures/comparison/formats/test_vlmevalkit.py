@@ -59,7 +59,7 @@ def test_answers_of_another_set_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "scores", "metrics", "message"),
     [
-        ("p", {"thinking": ["", ""]}, (), "holds predictions without scores"), ("p", {"hit": [1, None]}, (), r"1 items .* \(1\)"),
+        ("p", {"thinking": ["", ""]}, (), "has predictions without scores"), ("p", {"hit": [1, None]}, (), r"1 items .* \(1\)"),
         ("p", {"hit": [1, "x"]}, (), "hit of item 1 is 'x'"), ("p", {"hit": [1, 0]}, ["f1"], "no column 'f1'"),
         ("p_DocVQA_VAL", {"eval_match": ["[0.0]"], "eval_score": [0.5]}, ["eval_score"], "lower for better"),
         ("p", {"eval_match": ["[0.0", "[1]"]}, (), "eval_match of item 0"),

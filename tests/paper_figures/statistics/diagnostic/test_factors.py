@@ -80,11 +80,11 @@ def test_one_reference_for_all_leaves_values_with_a_reason(trainings: int) -> No
     for name in MEASURES:
         one = getattr(point, name)
         assert np.isfinite([one.a, one.b, one.estimate]).all()
-        assert (one.interval, "one group holds every item" in one.reason) == (None, True)
+        assert (one.interval, "one group has every item" in one.reason) == (None, True)
     area = partial_auroc(values, labels, PATIENTS[rows], 0.5, 1, **rest).area  # type: ignore[arg-type]
     flips = flip_table(*(values >= 0.5), PATIENTS[rows], **rest)  # type: ignore[arg-type]
     benefit = net_benefit(*np.clip(values, 0, 1), labels, PATIENTS[rows], **rest)  # type: ignore[arg-type]
-    assert all("one group holds every item" in one.reason for one in (area, flips, benefit))
+    assert all("one group has every item" in one.reason for one in (area, flips, benefit))
     assert (area.interval, flips.churn.interval) == (None, None)
     assert np.isfinite([area.estimate, flips.churn.share, *benefit.difference]).all()
 

@@ -78,7 +78,7 @@ def test_edges() -> None:
     few = net_benefit(*scores[:, :30], labels[:30])
     assert "10 clusters" in few.reason
     assert np.isnan(few.low["a"]).all()
-    for change, line in (({"scores_a": scores[0] * 3}, "no probabilities"), ({"thresholds": [0.0]}, "between 0 and 1"),
+    for change, line in (({"scores_a": scores[0] * 3}, "not probabilities"), ({"thresholds": [0.0]}, "between 0 and 1"),
                          ({"labels": labels * 0}, "one class only")):  # fmt: skip
         with pytest.raises(InputError, match=line):
             net_benefit(**({"scores_a": scores[0], "scores_b": scores[1], "labels": labels} | change))  # type: ignore[arg-type]

@@ -82,7 +82,7 @@ def test_undefined_agreement_has_a_reason() -> None:
     found = reader_agreement(*long(same), threshold=10)
     assert math.isnan(found.fleiss_kappa.estimate)
     assert "all items alike" in found.mean_kappa.reason
-    assert (found.rank_correlation.estimate, found.rank_correlation.reason[:12]) == (1, "no case move")
+    assert (found.rank_correlation.estimate, found.rank_correlation.reason[:13]) == (1, "no case chang")
     value, item, reader = long(same)
     assert "one case only" in reader_agreement(value, item, reader, np.zeros(12), 2.5).fleiss_kappa.reason
     with pytest.raises(InputError, match="one reader only"):

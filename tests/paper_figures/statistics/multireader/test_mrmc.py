@@ -350,8 +350,8 @@ def test_identical_arms_and_separation() -> None:
     apart = mrmc(np.concatenate([label, ~label]).astype(float), np.tile(label, 2), np.tile(item, 2), np.tile(reader, 2), arm)
     assert apart.obuchowski_rockette.estimate == 1
     assert math.isnan(apart.obuchowski_rockette.p)
-    assert "no variation" in apart.obuchowski_rockette.reason
-    assert "no variation" in apart.u_statistic.reason
+    assert "nothing varies" in apart.obuchowski_rockette.reason
+    assert "nothing varies" in apart.u_statistic.reason
 
 
 def test_one_reader_and_one_arm() -> None:
@@ -390,7 +390,7 @@ def test_inputs_that_do_not_fit() -> None:
     ):  # fmt: skip
         with pytest.raises(InputError, match=message):
             mrmc(scores, label, item, reader, arm, **options)  # type: ignore[arg-type]
-    with pytest.raises(InputError, match="infinite, which has no mean"):
+    with pytest.raises(InputError, match="some are infinite, so there is no mean"):
         mrmc(np.where(scores > 0, np.inf, scores), label, item, reader, arm, measure="mean")
     with pytest.raises(InputError, match="clusters: not the same"):
         mrmc(scores, label, item, reader, arm, np.arange(len(item)))

@@ -146,12 +146,12 @@ def test_a_difference_that_never_varies_is_not_certain() -> None:
     [
         ({"measure": "kappa"}, "measure: give one of"),
         ({"fixed": ["models"]}, "fixed: give some of"),
-        ({"fixed": ["patients"]}, "nothing is left to vary"),
+        ({"fixed": ["patients"]}, "so nothing varies"),
         ({"weights": (1.0,)}, r"give 2 finite numbers, one for each arm \(scores is a list with one array per arm"),
         ({"patients": range(20), "clusters": range(20)}, "is the same as patients"),
         ({"models": ["m"]}, "give 2 names"),
         ({"patients": [0] * 20}, "one cluster only"),
-        ({"references": ["r"] * 20}, "one group holds every item"),
+        ({"references": ["r"] * 20}, "one group has every item"),
         ({"labels": [1] * 20}, "one class only"),
     ],
 )

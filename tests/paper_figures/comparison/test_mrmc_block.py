@@ -119,7 +119,7 @@ def test_right_and_wrong_and_metrics_and_one_class() -> None:
     block = mrmc_block(positives, ComparisonSettings())
     assert (block.random.measure, block.reasons["auroc"]) == ("accuracy", "one class only: no ROC curve")
     moved = [(str(name), rows(part.assign(score=part["score"] * 9))) for name, part in d[d["label"] == 1].groupby("arm")]
-    with pytest.raises(InputError, match="one class only: no ROC curve, and scores lie outside"):
+    with pytest.raises(InputError, match="one class only: no ROC curve, and scores are outside"):
         mrmc_block(moved, ComparisonSettings(threshold_given=False))
 
 

@@ -47,13 +47,13 @@ FEWEST = {"residual_cka": 2, "residual_debiased_cka": 4}
 def linear_cka(x: np.ndarray, y: np.ndarray) -> float:
     r"""Linear centred kernel alignment of two representations of the same items.
 
-    Shapes: `x, y` (items, dimensions). It lies in [0, 1], and is 1 where one is a rotation and scaling of the other.
+    Shapes: `x, y` (items, dimensions). It is in [0, 1], and 1 if one is a rotation and scaling of the other.
 
     Notes
     -----
     :math:`\lVert Y_c^\top X_c\rVert_F^2 / (\lVert X_c^\top X_c\rVert_F\,\lVert Y_c^\top Y_c\rVert_F)` with centred columns (Kornblith,
     Norouzi, Lee and Hinton 2019). With few items and many dimensions it is well above 0 even for unrelated matrices, so
-    `debiased_cka` stands beside it.
+    `debiased_cka` is given as well.
 
     Examples
     --------
@@ -68,7 +68,7 @@ def linear_cka(x: np.ndarray, y: np.ndarray) -> float:
 def debiased_cka(x: np.ndarray, y: np.ndarray) -> float:
     r"""Linear CKA of two representations without the bias of few items.
 
-    Shapes: `x, y` (items, dimensions). It lies in [-1, 1], around 0 for unrelated matrices; NaN where all items but one are alike.
+    Shapes: `x, y` (items, dimensions). It is in [-1, 1], around 0 for unrelated matrices; NaN if all items except one are alike.
 
     Notes
     -----
@@ -84,7 +84,7 @@ def debiased_cka(x: np.ndarray, y: np.ndarray) -> float:
 def residual_cka(x: np.ndarray, y: np.ndarray, classes: np.ndarray) -> float:
     """Linear CKA of two representations after the mean of each class is removed from both.
 
-    Shapes: `x, y` (items, dimensions), `classes` (items,), of two classes or more. It lies in [0, 1]; NaN where a class has one item, whose
+    Shapes: `x, y` (items, dimensions), `classes` (items,), of two classes or more. It is in [0, 1]; NaN if a class has one item, whose
     residual is always 0, or nothing varies within classes.
 
     Examples
@@ -102,7 +102,7 @@ def residual_cka(x: np.ndarray, y: np.ndarray, classes: np.ndarray) -> float:
 def residual_debiased_cka(x: np.ndarray, y: np.ndarray, classes: np.ndarray) -> float:
     r"""Residual CKA without the bias of few items.
 
-    Shapes: `x, y` (items, dimensions), `classes` (items,). It lies in [-1, 1], on average at 0 where nothing but the class is shared; NaN
+    Shapes: `x, y` (items, dimensions), `classes` (items,). It is in [-1, 1], on average 0 if only the class is shared; NaN
     where a class has fewer than four items, or nothing varies within classes. With one class it is `debiased_cka`.
 
     Notes
@@ -120,7 +120,7 @@ def residual_debiased_cka(x: np.ndarray, y: np.ndarray, classes: np.ndarray) -> 
 def label_share(x: np.ndarray, classes: np.ndarray) -> float:
     r"""Share of a representation's variance that is the label: the sum of squares between classes, divided by the total.
 
-    Shapes: `x` (items, dimensions), `classes` (items,). It lies in [0, 1]; NaN where all items are alike.
+    Shapes: `x` (items, dimensions), `classes` (items,). It is in [0, 1]; NaN if all items are alike.
 
     Notes
     -----
@@ -138,7 +138,7 @@ def label_share(x: np.ndarray, classes: np.ndarray) -> float:
 def modality_gap(x: np.ndarray, y: np.ndarray) -> float:
     """Distance between the mean directions of two sets of vectors.
 
-    Shapes: `x, y` (items, dimensions). It lies in [0, 2] (Liang et al. 2022); the vectors are scaled to length 1 first.
+    Shapes: `x, y` (items, dimensions). It is in [0, 2] (Liang et al. 2022); the vectors are scaled to length 1 first.
     """
     return float(_gaps(x, y, np.ones((1, len(x))))[0])
 
@@ -184,7 +184,7 @@ def alignment_table(draws: pd.DataFrame, patients: int) -> pd.DataFrame:
     itself, which would pull every resampled CKA up. Samples of :math:`s`, half the :math:`n` patients, are drawn without replacement, and
     the measure's spread over them, times :math:`\sqrt{s/(n-s)}`, is that of all patients to first order (delete-half jackknife, Shao and
     Wu 1989). Spread and interval (Student's with :math:`n-1` degrees of freedom) are taken of the log-odds of where in its range the
-    measure lies, and turned back, so that no end lies outside. A half in which it has no value (all answers but one are the same) is left
+    measure is, and transformed back, so that no end is outside. A half in which it has no value (all answers but one are the same) is left
     out; where more than one in five halves have no value, there is no interval.
 
     The interval of the debiased CKA is for the population's value. That of the plain CKA is for another such sample: with few items it

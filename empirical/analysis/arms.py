@@ -144,7 +144,7 @@ def _drawn_from(patients: pd.Series, seed: int) -> dict[str, Any]:
 
 
 def report_attribution(config: EvaluateConfig, out: Path, *, quiet: bool = False) -> pd.DataFrame:
-    """Measure how much of the evidence for the finding lies on the lesion, and on a sham place in healthy queries, in every arm.
+    """Measure how much of the evidence for the finding is on the lesion, and on a sham place in healthy queries, in every arm.
 
     Finished items survive a kill; run again to resume. Returns the summary, a row per ``run_id`` and ``method``; see `_summary`.
     """

@@ -53,7 +53,7 @@ class Attribution:
 
 @dataclass(frozen=True)
 class LesionShare:
-    """How much of an attribution lies on the lesion."""
+    """How much of an attribution is on the lesion."""
 
     share: float  # of the positive attribution
     expected: float  # share of a map that was shifted at random: the lesion's share of the picture

@@ -53,8 +53,8 @@ def channel_outputs(
 ) -> pd.DataFrame:
     """Compute the channels' outputs on the queries of a split, and on the reference of each.
 
-    Shapes: `profiles` (K, side, side), an odd side; `places` (L, 2), row and column where they are laid on every image. `lesions` adds a
-    place of its own to a query: where its lesion lies. A query without a reference is left out, and counted in ``attrs["left_out"]``.
+    Shapes: `profiles` (K, side, side), an odd side; `places` (L, 2), row and column of their centres in every image. `lesions` adds a
+    further place to a query: that of its lesion. A query without a reference is left out, and counted in ``attrs["left_out"]``.
     Columns: item_id, patient_id, diseased, reference_id, place (-1: the query's lesion), row, column, q0... of the query, r0... of the
     reference, at the same place.
     """

@@ -168,7 +168,7 @@ def crossed_scores(config: CrossedConfig, out: Path | str, *, quiet: bool = Fals
 
 
 def choose_crossed(cohort: Cohort, config: CrossedConfig) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Draw patients of both classes, one query each, and references that may stand beside all of them.
+    """Draw patients of both classes, one query each, and references that may be paired with all of them.
 
     Returns queries and references: rows of the cohort's table; ``positive`` tells the class of a query.
     """

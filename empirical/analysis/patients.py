@@ -67,4 +67,4 @@ def share_interval(hits: np.ndarray, patients: np.ndarray) -> tuple[float, float
     square = float(ndtri((1 + LEVEL) / 2)) ** 2
     centre, spread = p + square / (2 * effective), np.sqrt(square * (p * (1 - p) / effective + square / (4 * effective**2)))
     low, high = (centre - spread) / (1 + square / effective), (centre + spread) / (1 + square / effective)
-    return max(0.0, min(float(low), p)), min(1.0, max(float(high), p))  # up to rounding the share lies within
+    return max(0.0, min(float(low), p)), min(1.0, max(float(high), p))  # rounding must not leave the share outside

@@ -69,7 +69,7 @@ def step_row(vlm: VisionLanguageModel, shape: Shape, items: Items, variant: Vari
     Returns ``seconds`` and ``waited`` of each step, ``items`` in one, ``tokens`` of a row, ``flop``, ``losses`` of all steps, ``peak_gib``.
     """
     config = settings(vlm, variant.checkpointing, batch_size, WARM + steps, items.seed)
-    pictures = {name: items.picture(name) for row in items.examples() for name in row.images}  # they lie in memory for both
+    pictures = {name: items.picture(name) for row in items.examples() for name in row.images}  # in memory for both
     few = items.examples()[:batch_size]
     batch, labels = _encoder(vlm, pictures).with_answers(few, [row.answer for row in few], end=True)
     with tempfile.TemporaryDirectory() as folder:

@@ -57,7 +57,7 @@ def evaluate(config: EvaluateConfig, out: Path | str, *, report: Report | None =
     Raises
     ------
     InputError
-        When cohort, model or config do not fit, `out` holds another run, memory runs out, or items have no finite score.
+        When cohort, model or config do not fit, `out` contains another run, memory runs out, or items have no finite score.
     CheckFailed
         When the audit of the cohort finds leakage.
     """

@@ -114,7 +114,7 @@ class PretrainConfig(ScheduleConfig):
     questions : int
         Questions per kind and test in the final evaluation; a quarter of them in earlier ones.
     save_every : int
-        Steps between checkpoints; a killed run goes on from the last.
+        Steps between checkpoints; a killed run continues from the last.
     threads : int, optional
         CPU threads of torch; where it is fixed, results do not depend on the machine's number of cores.
     deterministic : bool

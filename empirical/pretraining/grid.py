@@ -70,7 +70,7 @@ class GridRun:
 
 
 def cells(grid: GridConfig) -> list[GridRun]:
-    """List the runs in the order in which they are begun: one seed of everything, then the next."""
+    """List the runs in the order in which they start: one seed of everything, then the next."""
     return [GridRun(model, rate, seed) for seed, rate, model in product(grid.seeds, grid.learning_rates, grid.models)]
 
 
@@ -93,7 +93,7 @@ def pretrain_grid(grid: GridConfig, out: Path, *, workers: int = 1, quiet: bool 
 def summarise(table: pd.DataFrame) -> pd.DataFrame:
     """Average over seeds: ``value`` is the mean, ``low`` and ``high`` its 95 % t interval, missing with one seed.
 
-    The interval holds for new trainings with new questions.
+    The interval is for new trainings with new questions.
     """
     from scipy import stats
 

@@ -52,7 +52,7 @@ def pretrain(config: PretrainConfig, out: Path | str, *, quiet: bool = False) ->
     Raises
     ------
     InputError
-        When `out` holds another run, or `start` is not of the shape of `model`.
+        When `out` contains another run, or `start` does not have the shape of `model`.
     """
     from empirical.vlm.model_id import weights_hash
 

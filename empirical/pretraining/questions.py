@@ -13,8 +13,8 @@ where        2         where that shape is
 ===========  ========  =============================================================================================
 
 In ``same``, ``new`` and ``where`` both pictures have the same irregular background (in the last two: one more or less like it) and bear the
-same other shapes. In ``new`` the second picture has the same distribution whatever the answer is (where there are other shapes): alone it
-says nothing.
+same other shapes. In ``new`` the second picture has the same distribution for both answers (if there are other shapes): alone it
+tells nothing.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ DEEPEST = 2.5
 """Standard deviations at which backgrounds are cut off, so that a shape is seen wherever it falls: gray values do not end before it."""
 
 NOISE = 0.25
-"""Standard deviation of the noise that every picture has of its own, in standard deviations of the background."""
+"""Standard deviation of each picture's own noise, in standard deviations of the background."""
 
 
 @dataclass(frozen=True)

@@ -136,7 +136,7 @@ class FinetuneConfig(ScheduleConfig):
     report_to : tuple of str
         ``tensorboard`` (event files in the run's folder ``tensorboard``) or ``wandb``, through transformers' Trainer.
     save_every : int
-        Steps between checkpoints; a killed run goes on from the last.
+        Steps between checkpoints; a killed run continues from the last.
     keep_checkpoints : bool
         Keep the checkpoints when the run is finished; by default they are deleted.
     doctor : bool

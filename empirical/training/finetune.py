@@ -67,7 +67,7 @@ def finetune(config: FinetuneConfig, out: Path | str, *, quiet: bool = False) ->
     Raises
     ------
     InputError
-        When cohort, model or config do not fit, a tracker is not installed, or `out` holds another run.
+        When cohort, model or config do not fit, a tracker is not installed, or `out` contains another run.
     CheckFailed
         When the audit of the cohort finds leakage.
     """

@@ -1,6 +1,6 @@
 """The verdicts on the claims: each claim, its criterion, and the findings of each source of evidence.
 
-`registry` holds the claims with their criteria and margins, `ledger` the rule of the verdicts. The evidence: `theory_separation` (C1) and
+`registry` has the claims with their criteria and margins, `ledger` the rule of the verdicts. The evidence: `theory_separation` (C1) and
 `theory_gains` (C3 to C5) from closed forms and simulation; `experiments` (C1 to C3), `strategies` (C4) and `interpretability` (C6, C8, from
 the tables that `analyses` reads) from runs of models, which `evidence` finds; `studies` (C3 to C5, C7) from studies of several trainings.
 `controls` tells the cause of a gain.

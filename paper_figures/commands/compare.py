@@ -28,7 +28,7 @@ _INPUT = "records.parquet, a folder with one, a table with item_id,label,score o
 _TASK = "Tasks of a harness's folder to compare, as one declared family; default all."
 _ITEMS = "A table with item_id and further columns, for example patient_id, for all arms."
 _METRIC = "Metric of an item in a log or table (acc; exact_match,strict-match; f1); of several the first that a file has."
-_MORE = "Further arms: every pair is compared, and all at once."
+_MORE = "Further arms: every pair is compared, and all arms together."
 _ARM = "Instead of --arm-a and --arm-b: the arm of each input, in their order; of one input, the arms to compare."
 _RUN = "Run(s) of arm {}; several for several training seeds."
 _MRMC = "Also the published multireader multicase analyses; trainings or readers are the readers."
@@ -45,8 +45,8 @@ def compare(
     records_a: Annotated[Path, typer.Argument(metavar="RECORDS_A", help=_INPUT)],
     records_b: Annotated[Path | None, typer.Argument(metavar="RECORDS_B", help="The same for arm B; it may be the same file.")] = None,
     more: Annotated[list[Path] | None, typer.Argument(metavar="[RECORDS_C ...]", help=_MORE)] = None,
-    arm_a: Annotated[str | None, typer.Option("--arm-a", metavar="ARM", help="Arm A, where the file holds several.")] = None,
-    arm_b: Annotated[str | None, typer.Option("--arm-b", metavar="ARM", help="Arm B, where the file holds several.")] = None,
+    arm_a: Annotated[str | None, typer.Option("--arm-a", metavar="ARM", help="Arm A, if the file has several.")] = None,
+    arm_b: Annotated[str | None, typer.Option("--arm-b", metavar="ARM", help="Arm B, if the file has several.")] = None,
     arm: Annotated[list[str] | None, typer.Option("--arm", metavar="ARM", help=_ARM)] = None,
     run_a: Annotated[list[str] | None, typer.Option("--run-a", metavar="RUN", help=_RUN.format("A"))] = None,
     run_b: Annotated[list[str] | None, typer.Option("--run-b", metavar="RUN", help=_RUN.format("B"))] = None,
@@ -81,7 +81,7 @@ def compare(
 ) -> None:
     """Compare arms on the same items by every paired test.
 
-    Says which test to report. Of three or more arms, every pair is compared, and all at once.
+    Says which test to report. Of three or more arms, every pair is compared, and all arms together.
     """
     from paper_figures.comparison.adjusted_block import adjusted_block, covariate_table
     from paper_figures.comparison.arm_rows import crossed
@@ -116,7 +116,7 @@ def compare(
         if metric and not any(one.metric for one in found):
             raise InputError(f"--metric {metric[0]}: no file is a log or has this column; leave it out")
         if not found[0].has_scores and (threshold, specificity) != (None, 0.9):
-            raise InputError("--threshold and --specificity: the files hold right and wrong or a metric, no scores; leave them out")
+            raise InputError("--threshold and --specificity: the files contain right and wrong or a metric, no scores; leave them out")
         if 200_000 < len(found[0].table) <= 500_000:
             console.log(f"comparing {len(found[0].table)} items: the bootstrap takes a minute or so", quiet)
         return found if items is None else [with_items(one, items) for one in found]

@@ -89,7 +89,7 @@ class AdjustedBlock(Result):
 def covariate_table(cohort: Path | None, own: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     """Covariates of each item, indexed by item, from a cohort or from the columns of the records or items themselves.
 
-    `names` are columns; by default those of age, sex and site that differ between items. Columns that hold only numbers are returned as
+    `names` are columns; by default those of age, sex and site that differ between items. Columns with numbers only are returned as
     numbers, except those of `NAMED`.
     """
     import pandas as pd

@@ -122,7 +122,7 @@ def common_rho(truth: PhantomTruth) -> float | None:
 
 
 def pixel_correlation(truth: PhantomTruth) -> float:
-    r"""Mean over pixels i of :math:`C_{ii}/\Sigma_{ii}`: how alike the pixels of two relatives are, whatever the cause."""
+    r"""Mean over pixels i of :math:`C_{ii}/\Sigma_{ii}`: how similar the pixels of two relatives are, for any reason."""
     anatomy = {name: (getattr(truth, name) ** 2).sum(0) for name in ("demographic", "site")}
     variance = anatomy | {"field": truth.field_sd**2, "noise": truth.noise_sd**2}
     shared = sum(truth.shares[name] * part for name, part in variance.items())

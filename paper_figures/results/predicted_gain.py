@@ -1,6 +1,6 @@
 r"""From the phantom's true covariances to the gain that theory predicts, compared with the gain that the models show.
 
-Two predictions stand beside each observed gain. The *ideal observer* knows the covariances and the lesion's place; it bounds what any
+Two predictions are given with each observed gain. The *ideal observer* knows the covariances and the lesion's place; it bounds what any
 model can gain. The *scaled* prediction takes the separation d_a that the model reaches on the single image, with all its deficits, and
 divides it by :math:`\sqrt{1-\rho^2}` (T1): the gain of a model that is as inefficient with the reference as without. If a run shows the
 reference alone (arm ``reference_only``) and it predicts the class, its leak s is subtracted (T13): :math:`\rho-s`.

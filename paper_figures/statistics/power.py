@@ -68,7 +68,7 @@ def paired_power(
     With the variance of one item's difference under the alternative, :math:`\psi - \delta^2`, the design effect
     :math:`1 + [(1 + c^2)\, m - 1] \rho` (Kish; m items per patient with coefficient of variation c), the power is
     :math:`P(|T| > t_{1 - \alpha/2})` for t with K - 1 degrees of freedom and noncentrality
-    :math:`\delta / \sqrt{(\psi - \delta^2)\, \mathrm{deff} / (K m)}`. A test holds it to the error-rate study's power of the
+    :math:`\delta / \sqrt{(\psi - \delta^2)\, \mathrm{deff} / (K m)}`. A test compares it with the error-rate study's power of the
     cluster-robust t test; the sign-flip test has about the same with ten patients or more.
 
     Examples

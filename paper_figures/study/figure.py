@@ -117,7 +117,7 @@ def _trainings(axes: Axes, x: Any, rows: pd.DataFrame, colour: str) -> None:
 
 
 def curve_rows(areas: pd.DataFrame) -> pd.DataFrame:
-    """Keep the arms that were trained on two numbers of patients or more: a single point is no curve."""
+    """Keep the arms that were trained on two numbers of patients or more: a single point is not a curve."""
     trained = areas[areas["n_train"] > 0]
     sizes = trained.groupby(["cohort", "arm"])["n_train"].nunique()
     curves = sizes[sizes > 1].index

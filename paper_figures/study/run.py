@@ -44,7 +44,7 @@ def study(config: StudyConfig, out: Path | str, *, workers: int = 1, quiet: bool
     Raises
     ------
     InputError
-        When settings, cohorts or model do not fit, or `out` holds another study.
+        When settings, cohorts or model do not fit, or `out` contains another study.
     CheckFailed
         When the audit of a cohort finds leakage.
     """

@@ -87,7 +87,7 @@ def loaded_adapter(subject: ModelUnderTest) -> Outcome:
 
     model = subject.vlm.model
     if not isinstance(model, PeftModel):
-        return True, "none: the model has weights of its own only"
+        return True, "none: the model has no adapter"
     rows = [subject.example("square"), subject.example("other", "wide")]
     tensors = get_peft_model_state_dict(model, save_embedding_layers=False)
     effect = float(np.abs(subject.scores(*rows) - _scores_without_adapters(subject, rows)).max())

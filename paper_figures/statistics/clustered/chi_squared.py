@@ -119,7 +119,7 @@ def durkalski(correct_a: npt.ArrayLike, correct_b: npt.ArrayLike, clusters: npt.
 
     Notes
     -----
-    Every cluster counts the same, whatever its size. With :math:`d_k` and :math:`n_k` as in `yang`:
+    Every cluster counts the same, regardless of its size. With :math:`d_k` and :math:`n_k` as in `yang`:
 
     .. math:: X^2 = \frac{(\sum_k d_k / n_k)^2}{\sum_k (d_k / n_k)^2} \sim \chi^2_1
 

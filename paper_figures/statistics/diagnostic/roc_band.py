@@ -96,7 +96,7 @@ def roc_bands(
        cut where no ROC curve can be, :math:`|v| \le 2 \min(u, 1-u)`.
 
     A fixed-width band in the sense of Macskassy and Provost, with its width from the bootstrap of the supremum (Kolmogorov's statistic),
-    whose bootstrap is consistent. Without the step, which is our choice, bands of 20 to 50 clusters of a class at an AUROC of .98 hold the
+    whose bootstrap is consistent. Without the step (our choice), bands of 20 to 50 clusters of a class at an AUROC of .98 contain the
     curve with probability .87 to .92; with it, .97 and more. Fewer than 20 clusters of a class, perfect separation, or
     scores that are all alike: no band.
 

@@ -65,7 +65,7 @@ def auroc_permutation(scores: npt.ArrayLike, labels: npt.ArrayLike, resamples: i
     Notes
     -----
     1. Scores become their midranks within the arm, so that any increasing transform of an arm's scores gives the same result.
-       A tied item stands for all ranks of its group: compared with an item of the other arm it wins with the probability that a rank
+       A tied item represents all ranks of its group: compared with an item of the other arm it wins with the probability that a rank
        drawn from its group is the larger one. Within an arm a tie counts one half, as always.
     2. If the arms are alike, swapping the two ranks of any items gives equally likely data. Each pattern of swaps gives a difference
        of the areas and DeLong's standard error, both recomputed, hence a z; p is the share of patterns whose :math:`|z|` is at least

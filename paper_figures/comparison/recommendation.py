@@ -41,7 +41,8 @@ def recommend(
         if test is not None and (several or (one is None and measure in found.reason)):
             one = over_factors(test, found)
         if one is not None:
-            chosen[measure] = _with_margin(replace(one, factors=found.factors), table, settings)
+            factors = found.factors if test is None else test.factors  # their variance and df are those of the measure
+            chosen[measure] = _with_margin(replace(one, factors=factors), table, settings)
     return chosen
 
 

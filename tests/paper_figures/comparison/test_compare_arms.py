@@ -9,7 +9,7 @@ import pytest
 from scipy import special
 
 from paper_figures.comparison import Comparison, compare_arms
-from paper_figures.statistics import clustered_difference, delong, mcnemar, sign_flip, two_way
+from paper_figures.statistics import clustered_difference, delong, mcnemar, random_factors_contrast, sign_flip, two_way
 from see_in_pairs.errors import InputError
 from see_in_pairs.files import to_json
 
@@ -313,6 +313,17 @@ def test_scores_of_any_scale_have_no_accuracy_without_a_threshold() -> None:
     )
     given = compare_arms(**(inputs | logits), threshold=0.0, resamples=100)
     assert given.accuracy == one.accuracy and given.recommended["accuracy"] == one.recommended["accuracy"]
+
+
+def test_the_parts_of_a_recommendation_are_those_of_its_measure() -> None:
+    rng = np.random.default_rng(0)
+    labels, patients = np.arange(240) // 4 % 2, np.arange(240) // 4
+    scores = 0.3 * rng.random((2, 3, 240)) + 0.2 * rng.random((2, 3, 1)) + 0.25 * labels
+    long = {"labels": np.tile(labels, 3), "clusters": np.tile(patients, 3), "training_seeds": np.repeat([0, 1, 2], 240), "resamples": 100}
+    found = compare_arms(*(one.ravel() for one in scores), **long).recommended
+    assert found["auroc"].factors == random_factors_contrast(list(scores), labels, patients).factors
+    right = list((scores >= 0.5) == labels)
+    assert found["accuracy"].factors == random_factors_contrast(right, labels, patients, measure="accuracy").factors
 
 
 def test_logits_of_several_trainings_keep_their_auroc() -> None:

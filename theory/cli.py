@@ -13,14 +13,14 @@ import typer
 from see_in_pairs.console import Json, Quiet, Seed, emit_json, log, new_app, progress
 from see_in_pairs.errors import CheckFailed, InputError, first_few
 
-_SHORT_NUMBER = re.compile(r"[-+]?(\.\d+|\d+\.)([eE][-+]?\d+)?")  # .7 and 1. are no JSON, but nobody means text by them
+_SHORT_NUMBER = re.compile(r"[-+]?(\.\d+|\d+\.)([eE][-+]?\d+)?")  # .7 and 1. are not JSON, but they are meant as numbers
 
 app = new_app("Statements about when a reference helps, and their check.")
 
 
 @app.command("list")
 def list_statements(json: Json = None) -> None:
-    """List the statements, a line each."""
+    """List the statements, one per line."""
     from theory.statements import all_statements
 
     found = all_statements().values()
@@ -39,7 +39,9 @@ def _signatures(quantities: Sequence[Any]) -> dict[str, list[str]]:
 
 @app.command()
 def show(
-    statement: Annotated[str, typer.Argument(metavar="STATEMENT", help="Such as T1; see 'theory list'.", show_default=False)],
+    statement: Annotated[
+        str, typer.Argument(metavar="STATEMENT", help="A statement, for example T1; see 'theory list'.", show_default=False)
+    ],
     json: Json = None,
 ) -> None:
     """Show a statement: assumptions, quantities, parameters, formulas.
@@ -59,7 +61,7 @@ def show(
 @app.command()
 def verify(
     statements: Annotated[
-        list[str] | None, typer.Argument(metavar="[T1 ...]", help="Statements; all when none is named.", show_default=False)
+        list[str] | None, typer.Argument(metavar="[T1 ...]", help="Statements to check; all by default.", show_default=False)
     ] = None,
     replicates: Annotated[
         int | None,
@@ -67,7 +69,7 @@ def verify(
             "--replicates",
             metavar="N",
             min=2,
-            help="Replicates per point; by default until a standard error of 5e-4 or 5 core-seconds.",
+            help="Replicates per point; by default as many as give a standard error of 5e-4, for at most 5 core-seconds.",
             show_default=False,
         ),
     ] = None,
@@ -137,8 +139,12 @@ def _named(params: dict[str, Any]) -> str:
 
 @app.command()
 def value(
-    statement: Annotated[str, typer.Argument(metavar="STATEMENT", help="Such as T1; see 'theory list'.", show_default=False)],
-    quantity: Annotated[str, typer.Argument(metavar="QUANTITY", help="Such as error.", show_default=False)],
+    statement: Annotated[
+        str, typer.Argument(metavar="STATEMENT", help="A statement, for example T1; see 'theory list'.", show_default=False)
+    ],
+    quantity: Annotated[
+        str, typer.Argument(metavar="QUANTITY", help="A quantity of the statement, for example error.", show_default=False)
+    ],
     settings: Annotated[
         list[str] | None, typer.Argument(metavar="NAME=VALUE ...", help="Parameters; values as JSON, else text.", show_default=False)
     ] = None,
@@ -160,7 +166,7 @@ def value(
 
 
 def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
-    """Parameters as they are typed on the command line: JSON where it parses, else text.
+    """Parse parameters from the command line: each value as JSON where possible, else as text.
 
     Examples
     --------

@@ -32,12 +32,12 @@ class PairedModel:
     prevalence : float, default 0.5
         Probability of disease, strictly between 0 and 1.
     delta : float
-        The shift in the unit of the score, ``d * sigma``, in place of `d`.
+        The shift in the unit of the score, ``d * sigma``, instead of `d`.
 
     Raises
     ------
     InputError
-        When no images have these parameters (T2.4).
+        When no images can have these parameters (T2.4).
 
     Notes
     -----

@@ -27,7 +27,7 @@ ACCENTS = {"hat": "\u0302", "tilde": "\u0303", "bar": "\u0304", "widehat": "\u03
 
 
 def describe(statement: Statement) -> dict[str, Any]:
-    """Everything that ``theory show`` says of a statement, as plain values; formulas in LaTeX, as in the docstrings."""
+    """Everything that ``theory show`` says about a statement, as plain values; formulas in LaTeX, as in the docstrings."""
     from theory.statements import modules_of
 
     return {
@@ -61,7 +61,7 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
 
 
 def example(statement: Statement, quantity: Quantity) -> str:
-    """A command that computes a quantity, at a point at which it is checked.
+    """A command that computes a quantity, at one of the points where it is checked.
 
     Examples
     --------

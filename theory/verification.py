@@ -18,10 +18,10 @@ from theory.statements.base import Params, Quantity
 if TYPE_CHECKING:
     import pandas as pd
 
-FALSE_ALARM = 1e-4  # of a whole run in which everything is right
+FALSE_ALARM = 1e-4  # probability for a whole run in which everything is right
 CORE_SECONDS = 5.0  # per point, at most
 DRAWS_PER_BATCH = 2**20  # random numbers: 8 MiB at a time
-FEWEST_DATA_SETS = 8  # where a replicate is a whole data set: enough for a standard error, whose few degrees of freedom z allows for
+FEWEST_DATA_SETS = 8  # where a replicate is a whole data set: enough for a standard error; z takes its few degrees of freedom into account
 COLUMNS = ("statement", "quantity", "params", "symbolic", "closed_form", "simulated", "mcse", "z", "agrees")
 
 Progress = Callable[[Iterable[Any], int], Iterator[Any]]  # passes outcomes on and reports how many of the total there are
@@ -71,7 +71,7 @@ class CheckOutcome:
 
 
 def points_of(statements: Sequence[str | Statement] | None) -> list[CheckPoint]:
-    """Points of some statements (all where none is named), in the order of the statements."""
+    """Points of the named statements (by default of all), in the order of the statements."""
     chosen = (
         list(all_statements().values()) if not statements else [statement(item) if isinstance(item, str) else item for item in statements]
     )
@@ -152,15 +152,15 @@ def verify(
     Parameters
     ----------
     statements : sequence of str or Statement, optional
-        Statements or their ids, such as ``'T1b'``; all of them when not given.
+        Statements or their ids, for example ``'T1b'``; all of them when not given.
     replicates : int, optional
-        Simulated patients per point; when not given, as many as the quantity's standard error asks for within 5 core-seconds.
+        Simulated patients per point; by default as many as the wanted standard error needs, for at most 5 core-seconds.
     seed : int, default 0
         Seed of the simulations; each point has a stream of its own.
     workers : int, default -1
         Processes, as joblib counts them: -1 is one per usable core.
     progress : callable, optional
-        Takes the outcomes and their number, and yields the outcomes on: for a progress bar.
+        For a progress bar: takes the outcomes and their number, and yields the same outcomes.
 
     Returns
     -------
@@ -170,7 +170,7 @@ def verify(
     Raises
     ------
     InputError
-        When there is no statement of a given id.
+        When a given id is not that of a statement.
     """
     return to_table(verify_rows(statements, replicates, seed, workers, progress))
 

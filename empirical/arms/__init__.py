@@ -1,6 +1,6 @@
 """Arms: what one item looks like to the model under each condition; all are built from the same queries.
 
-`catalogue` holds every arm and its settings, `build` makes examples of them, `images` the images that are no items of the cohort.
+`catalogue` holds every arm and its settings, `build` makes examples of them, `images` the images that are not items of the cohort.
 """
 
 from empirical.arms.build import assign_references, build_examples

@@ -1,4 +1,4 @@
-"""From arms to examples: references are found, checked against the rules, and put with the query into a prompt."""
+"""From arms to examples: find references, check them against the rules, and put them into a prompt with the query."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def assign_references(
     cohort: Cohort, split: str, arm: ArmConfig, *, seed: int, model: ModelConfig | None = None, draws: int = 1
 ) -> Assignment | None:
-    """Find the references of an arm, and check them against the rules that no strategy may break.
+    """Find the references of an arm, and check them against the rules for every strategy.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def assign_references(
     model : ModelConfig, optional
         The model that is trained or evaluated, for references by its own embedding.
     draws : int, default 1
-        How many times as many references to find, for showing each query beside several of them in turn.
+        Factor on the number of references, so that each query can be shown beside several of them in turn.
 
     Returns
     -------
@@ -48,14 +48,14 @@ def assign_references(
     Raises
     ------
     InputError
-        When a query cannot be matched, and nothing may be given up for it; or several draws are asked of an arm without a strategy.
+        When a query cannot be matched and no requirement may be relaxed; or when several draws are asked for an arm without a strategy.
     CheckFailed
-        When a reference breaks a rule: of the query's patient, not healthy, or from where evaluated items come.
+        When a reference breaks a rule: it is of the query's patient, not healthy, or from a split that is evaluated.
     """
     condition = ARMS[arm.arm]
     if draws > 1:
         if arm.references is None:
-            raise InputError(f"references_per_query: arm '{arm.arm}' has no references to choose several of; leave it at 1")
+            raise InputError(f"references_per_query: arm '{arm.arm}' has no references, so it cannot have several; leave it at 1")
         arm = arm.model_copy(update={"references": arm.references.model_copy(update={"m": arm.references.m * draws})})
     if condition.find is None:
         return None
@@ -98,7 +98,7 @@ def build_examples(
     Returns
     -------
     list of Example
-        In the cohort's order of items; a query that the strategy left out, on request, is not among them.
+        In the cohort's order of items, without queries that were left out on request.
 
     Raises
     ------
@@ -153,7 +153,7 @@ def _template(condition: Arm, prompts: PromptConfig) -> str:
     if condition.wording == "reversed":
         orders = [template.find("{reference}") < template.find("{query}") for template in (text, prompt_text(prompts.pair))]
         if orders[0] == orders[1]:
-            raise InputError("arm 'reversed': prompts.reversed shows the images in the order of prompts.pair; name another")
+            raise InputError("arm 'reversed': prompts.reversed shows the images in the same order as prompts.pair; name another prompt")
     return text
 
 
@@ -167,5 +167,5 @@ def checked_queries(cohort: Cohort, split: str) -> pd.DataFrame:
         only = queries["label"].iloc[0]
         raise InputError(f"{cohort.folder}: every item of the split '{split}' is '{only}'; both classes are needed")
     if queries["patient_id"].nunique() < 2:
-        raise InputError(f"{cohort.folder}: the split '{split}' has one patient only; inference is over patients, so several are needed")
+        raise InputError(f"{cohort.folder}: the split '{split}' has only one patient; inference is over patients, so several are needed")
     return queries

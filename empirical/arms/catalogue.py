@@ -3,8 +3,8 @@
 (i) site or scanner shared by query and reference; (ii) the observer does not know the healthy population; (iii) the paired prompt or its
 tokens; (iv) pair augmentation in training; (v) the reference is known to be healthy; (vi) the operating point.
 
-`fixed` is the sharpest single control: if the model does not know the healthy population, one fixed reference helps about as much as fresh
-ones (ii); if it is what reference and query share that helps, a fixed one is worthless (T9).
+`fixed` is the sharpest single control: if the model does not know the healthy population, one fixed reference helps about as much as new
+ones (ii). If the benefit comes from what reference and query share, a fixed one is worthless (T9).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Wording = Literal["single", "pair", "reversed", "unlabelled", "text"]
 
 @dataclass(frozen=True)
 class ArmContext:
-    """For whom references are to be found."""
+    """The queries that need references, and the settings to find them with."""
 
     cohort: Cohort
     split: str  # ``'train'``, ``'val'`` or ``'test'``
@@ -53,14 +53,14 @@ class Arm:
     isolates: str  # which explanation of a gain (T11) the arm tests, and how
     expects: str  # when a gain over `single` is expected
     wording: Wording = "pair"
-    find: Callable[[ArmContext], Assignment] | None = None  # chooses the references; None where no other item is shown
+    find: Callable[[ArmContext], Assignment] | None = None  # chooses the references; None where only the query is shown
     # from the query's item id and its references to the names of the images beside it; None: the references themselves
     images: Callable[[str, tuple[str, ...], ArmContext], tuple[str, ...]] | None = None
     # from the query's item id to the image in the query's place; None: the query
     query: Callable[[str], str] | None = None
     requires: tuple[str, ...] = ()  # keys of `ArmConfig` that must be given for this arm
-    accepts: tuple[str, ...] = ()  # keys of `ArmConfig` that may be given; a key that is neither is refused
-    allows: tuple[str, ...] = ()  # findings of the audit of references that are the very point of the arm
+    accepts: tuple[str, ...] = ()  # keys of `ArmConfig` that may be given; any other key is refused
+    allows: tuple[str, ...] = ()  # findings of the audit of references that the arm has on purpose
 
 
 def find_by_strategy(context: ArmContext, diseased: bool = False) -> Assignment:
@@ -74,7 +74,7 @@ def find_by_strategy(context: ArmContext, diseased: bool = False) -> Assignment:
 def find_fixed(context: ArmContext) -> Assignment:
     """Draw one reference for everyone, or with `per_site` one for each site.
 
-    Queries of that reference's own patient or family are shown the one drawn next, and so on.
+    Queries of the same patient or family as that reference are shown the one drawn next, and so on.
     """
     from empirical.references import Assignment
     from empirical.references.assignment import Choice
@@ -224,7 +224,7 @@ ARMS: dict[str, Arm] = {arm.name: arm for arm in _BLOCKS}
 if TYPE_CHECKING:
     ArmName = str
 else:
-    ArmName = Literal[tuple(ARMS)]  # so that a config refuses other names, and says which there are
+    ArmName = Literal[tuple(ARMS)]  # so that a config refuses other names and lists the known ones
 
 
 class ArmConfig(StrictConfig):
@@ -233,12 +233,12 @@ class ArmConfig(StrictConfig):
     Parameters
     ----------
     arm : str
-        ``single`` (the query alone), ``pair`` (one reference), ``multi`` (several), or a control. `empirical.arms.ARMS` says what each
-        shows and isolates; each can be trained, or shown to a model that was trained on another arm.
+        ``single`` (the query alone), ``pair`` (one reference), ``multi`` (several), or a control. `empirical.arms.ARMS` lists what each
+        arm shows and isolates. A model can be trained on any arm, and evaluated on another.
     references : ReferenceConfig, optional
-        How references are chosen, for the arms that need it, and for ``diseased`` (there by default at random).
+        How references are chosen, for the arms that need it, and for ``diseased`` (by default at random).
     other_cohort : str, optional
-        For ``wrong_modality``: the folder of a cohort of another modality.
+        For ``wrong_modality``: folder of a cohort with another modality.
     per_site : bool, default False
         For ``fixed``: one reference for each site.
     run_id : str, optional
@@ -264,7 +264,7 @@ class ArmConfig(StrictConfig):
     @classmethod
     def _plain_name(cls, name: str | None) -> str | None:
         if name is not None and not re.fullmatch(r"\w[\w.+=-]*", name):
-            raise ValueError(f"{name!r} is to name files: letters, digits and . _ + = - only, and a letter or digit first")
+            raise ValueError(f"{name!r} is used in file names: use only letters, digits and . _ + = -, and begin with a letter or digit")
         return name
 
     @model_validator(mode="after")
@@ -276,14 +276,14 @@ class ArmConfig(StrictConfig):
                 raise ValueError(f"arm '{self.arm}' needs {key}")
             if given and key not in (*condition.requires, *condition.accepts):
                 users = [name for name, arm in ARMS.items() if key in (*arm.requires, *arm.accepts)]
-                raise ValueError(f"arm '{self.arm}' takes no {key} (it is for {', '.join(users)})")
+                raise ValueError(f"arm '{self.arm}' does not take {key} (it is for {', '.join(users)})")
         if self.arm in ("pair", "multi") and self.references is not None and (self.references.m == 1) != (self.arm == "pair"):
-            raise ValueError("arm 'pair' shows one reference (m: 1), arm 'multi' several")
+            raise ValueError("arm 'pair' shows one reference (m: 1), arm 'multi' more than one")
         return self
 
     @property
     def strategy(self) -> str:
-        """The reference strategy as it stands in the records: of a control without one its own name, ``''`` where the query is alone."""
+        """The reference strategy as written in the records: for a control without a strategy its own name, ``''`` for the query alone."""
         if self.references is not None:
             return self.references.recorded_name
         alone = ARMS[self.arm].find is None and ARMS[self.arm].images is None

@@ -1,7 +1,7 @@
 """Where the images of an example come from: an item of the cohort, an item of another one, or synthetic.
 
-An example names its images. A name is an item id, or one made here for an image that is no item of the cohort; `image_source` makes a
-function that reads either.
+An example names its images. A name is an item id, or one made here for an image that is not an item of the cohort. `image_source` makes a
+function that reads both kinds.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from empirical.cohorts import Cohort
 
 MARK = "//"
-"""Begins a name that is no item id."""
+"""First character of a name that is not an item id."""
 GRAY = 128
 KEPT_BYTES = 2**30
-"""Bytes of decoded images that a process keeps at most: they come up in every epoch and arm, and reading one takes milliseconds."""
+"""Most bytes of decoded images that a process keeps: images are used again in every epoch and arm, and reading one takes milliseconds."""
 
 
 def synthetic_name(kind: str, query: str, seed: int = 0) -> str:
@@ -40,7 +40,7 @@ def other_cohort_name(cohort: str, item_id: str) -> str:
 def image_source(cohort: Cohort) -> Callable[[str], Image]:
     """Make a function from the names of images to RGB images, for examples of a cohort; as many as fit `KEPT_BYTES` are kept.
 
-    Whoever is given an image must not change it: the next one is given the same.
+    The caller must not change an image, because the next caller gets the same object.
     """
     kept: dict[str, Image] = {}
     room = KEPT_BYTES
@@ -48,7 +48,7 @@ def image_source(cohort: Cohort) -> Callable[[str], Image]:
     def read(name: str) -> Image:
         nonlocal room
         image = kept.get(name)
-        if image is None:  # two threads may read the same image at once: it is then counted twice, which leaves less room, not more
+        if image is None:  # two threads may read the same image at the same time: it is then counted twice, which is safe (less room)
             image = make(name)
             size = 3 * image.width * image.height
             if size <= room:
@@ -67,13 +67,13 @@ def image_source(cohort: Cohort) -> Callable[[str], Image]:
 
 
 def image_file(cohort: Cohort, name: str) -> tuple[Path, str]:
-    """Find the file that an image is, or is made from, and its SHA-256 when it was imported."""
+    """Find the file of an image (or of the image that it is made from), and its SHA-256 at import."""
     cohort, item = _item(cohort, name)
     return cohort.image_path(item), cohort.imported_as(item)
 
 
 def image_frame(cohort: Cohort, name: str) -> int:
-    """Look up which picture of its file an image is, or is made from."""
+    """Look up which picture in its file an image is (or is made from)."""
     cohort, item = _item(cohort, name)
     return cohort.frame(item)
 
@@ -86,13 +86,13 @@ def _item(cohort: Cohort, name: str) -> tuple[Cohort, str]:
 
 
 def image_area(cohort: Cohort, name: str) -> int:
-    """Count an image's pixels from the head of its file; 0 where the file is broken."""
+    """Count an image's pixels from the header of its file; 0 where the file is broken."""
     width, height = image_size(cohort, name)
     return width * height
 
 
 def image_size(cohort: Cohort, name: str) -> tuple[int, int]:
-    """Read width and height from the head of an image's file, since many are asked about at once; zeros where the file is broken."""
+    """Read width and height from the header of an image's file (fast, since many are read); zeros where the file is broken."""
     from PIL import Image
 
     from empirical.cohorts.dicom_pixels import open_dataset

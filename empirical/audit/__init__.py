@@ -1,10 +1,10 @@
-"""Checks of a cohort before anyone believes a result: leakage stops a run, confounds and doubtful labels warn.
+"""Checks of a cohort before a run: leakage stops the run; confounds and doubtful labels give warnings.
 
 `run` lists the checks: `leakage` (a patient, family or image in two splits), `near_duplicates` (copies that were changed a little, found by
-`similarity_clusters`), `data_quality` (files, classes, labels, gaps) and `confounds` (columns that give the class away). Each is given a
-`context` and yields what `finding` defines. `embeddings` reads or computes vectors for the check of near duplicates, `report` writes what
-was found, `preflight` audits before a model is trained or scored. `reference_leak` asks whether the references of a strategy alone tell the
-class. Who may be shown beside whom is checked by `empirical.references.rules`.
+`similarity_clusters`), `data_quality` (files, classes, labels, gaps) and `confounds` (columns that give the class away). Each check gets a
+`context` and yields findings (`finding`). `embeddings` reads or computes vectors for the check of near duplicates. `report` writes the
+findings. `preflight` audits before a model is trained or scored. `reference_leak` tests whether the references of a strategy alone predict
+the class. `empirical.references.rules` checks which references may be shown beside which queries.
 """
 
 from empirical.audit.finding import Finding, check_allowed, stop_on_errors, summary

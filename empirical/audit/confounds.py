@@ -1,4 +1,4 @@
-"""Columns that tell the classes apart on their own: a confound, shown before anyone believes a result on the images."""
+"""Columns that predict the class on their own: possible confounds of any result on the images."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BINS = 8  # a numeric column is cut at its quantiles; missing values are a bin o
 FOLDS = 5
 SHRINKAGE = 2.0  # pseudo-observations at the mean class share
 Z_95 = 1.959963984540054
-Z_99 = 2.5758293035489004  # a column is reported when the 99 % interval of its AUROC lies above one half
+Z_99 = 2.5758293035489004  # a column is reported when the 99 % interval of its AUROC is above one half
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class MetadataAuc:
 
     @property
     def patients(self) -> int:
-        """How many patients it rests on."""
+        """Number of patients behind the estimate."""
         return self.diseased + self.healthy
 
     def interval(self, z: float = Z_95) -> tuple[float, float]:
@@ -56,7 +56,7 @@ class MetadataAuc:
 
 
 def metadata_predicts_class(context: AuditContext) -> Iterator[Finding]:
-    """Report a warning ``metadata_predicts_class`` for each column from which the class can be told, patients of all splits together."""
+    """Report a warning ``metadata_predicts_class`` for each column that predicts the class, patients of all splits together."""
     queries, diseased = _one_per_patient(context.cohort, context.seed)
     for column in _metadata_columns(queries):
         found = metadata_auc(queries, diseased, column, context.seed)
@@ -69,10 +69,10 @@ def metadata_predicts_class(context: AuditContext) -> Iterator[Finding]:
 
 
 def metadata_table(cohort: Cohort, seed: int = 0) -> pd.DataFrame:
-    """Compute for every column how well it tells the classes apart, whether or not that is a finding.
+    """Compute for every column how well it predicts the class, whether or not that is a finding.
 
-    Columns ``column, auroc, low, high, patients, note``: the cross-validated AUROC with its 95 % interval, the surest first; NaN and why
-    where a column could not be tested.
+    Columns ``column, auroc, low, high, patients, note``: the cross-validated AUROC with its 95 % interval, the most certain first. Where
+    a column could not be tested, the numbers are NaN and the note gives the reason.
     """
     import pandas as pd
 
@@ -102,8 +102,8 @@ def metadata_auc(table: pd.DataFrame, diseased: NDArray[np.bool_], column: str, 
     areas, variances = [], []
     for fold in range(FOLDS):
         held_out = folds == fold
-        # A score is the rate of disease in the item's level, in the other folds. A level of a few patients would have a rate of 0 or 1 by
-        # chance and lead the ranking: shrunk towards the mean rate it has little say.
+        # A score is the rate of disease in the item's level, in the other folds. A level with few patients could have a rate of 0 or 1 by
+        # chance and lead the ranking, so rates are shrunk towards the mean rate.
         known, sick = levels[~held_out], diseased[~held_out]
         positive = np.bincount(known, weights=sick, minlength=count)
         rates = (positive + SHRINKAGE * sick.mean()) / (np.bincount(known, minlength=count) + SHRINKAGE)
@@ -117,7 +117,7 @@ def metadata_auc(table: pd.DataFrame, diseased: NDArray[np.bool_], column: str, 
 
 
 def _one_per_patient(cohort: Cohort, seed: int) -> tuple[pd.DataFrame, np.ndarray]:
-    """Take one query of each patient, so that rows are independent, and add what follows from an image's size."""
+    """Take one query of each patient, so that rows are independent, and add columns derived from the image size."""
     queries = cohort.table[cohort.table["split"] != "reference"]
     chosen = queries.sample(frac=1, random_state=seed).drop_duplicates("patient_id").sort_index()
     if {"width", "height"} <= set(chosen.columns):
@@ -161,7 +161,7 @@ def _auc_and_variance(scores: NDArray[np.float64], diseased: NDArray[np.bool_]) 
 
 
 def _newcombe_limit_at_zero(diseased: int, healthy: int, z: float) -> float:
-    """Solve Newcombe's equation for an observed AUROC of 0; by symmetry that serves 1 too."""
+    """Solve Newcombe's equation for an observed AUROC of 0; by symmetry it also gives the result for 1."""
     spare, pairs = (diseased + healthy) / 2 - 1, diseased * healthy
     low, high = 0.0, 1.0
     for _ in range(60):  # bisection: theta = 0 solves the equation too, and a Newton or secant step can fall into that root

@@ -1,4 +1,4 @@
-"""What every check is given."""
+"""The input of every check."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ class AuditContext:
     """A cohort under audit."""
 
     cohort: Cohort
-    seed: int = 0  # of whatever a check draws
+    seed: int = 0  # of all random choices of the checks
     embeddings: NDArray[np.floating] | None = None  # (items, dimensions): a vision model's vector of each image, in the table's order
-    rehash: bool = False  # whether every image's bytes shall be hashed again
-    splits: tuple[str, ...] | None = None  # that must have both classes; None: training, test, and validation where there is one
+    rehash: bool = False  # whether to hash the bytes of every image again
+    splits: tuple[str, ...] | None = None  # splits that must have both classes; None: training, test and, if present, validation
 
     @cached_property
     def table(self) -> pd.DataFrame:
-        """The items, with a column ``used_in``: the split in which each has a part.
+        """The items, with a column ``used_in``: the split in which each is used.
 
-        Of a query that is its split; of a reference the split it serves, ``''`` when it serves any, or its own patient only.
+        For a query this is its own split. For a reference it is the split that it serves, ``''`` when it serves any or only its patient.
         """
         table = self.cohort.table
         serves = table["serves"].where(table["serves"] != "prior", "")

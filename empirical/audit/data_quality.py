@@ -1,4 +1,4 @@
-"""Files that are missing, changed or blank, splits in which nothing can be learned or tested, and labels and columns that are in doubt."""
+"""Files that are missing, changed or blank; splits that cannot be used for training or testing; doubtful labels and columns."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def missing_files(context: AuditContext) -> Iterator[Finding]:
     absent = tuple(item for item, image in zip(table["item_id"], table["image"], strict=True) if not (root / image).is_file())
     if absent:
         message = f"{len(absent)} of {len(table)} images are not under {root}: {first_few(absent)}"
-        advice = "put them back, write where they are now into cohort.json (image_root), or import again with --only-present"
+        advice = "put them back, write their present folder into cohort.json (image_root), or import again with --only-present"
         yield Finding("missing_files", "error", message, absent, advice)
 
 
 def changed_files(context: AuditContext) -> Iterator[Finding]:
-    """Report an error ``changed_files`` for images that are not as they were imported, if the audit is to hash them again."""
+    """Report an error ``changed_files`` for images that changed since the import, if the audit hashes them again."""
     if not context.rehash:
         return
     known = context.table[context.table["sha256"] != ""]
@@ -35,24 +35,24 @@ def changed_files(context: AuditContext) -> Iterator[Finding]:
         now = list(pool.map(lambda path: sha256(path) if path.is_file() else "", paths))
     changed = tuple(item for item, before, after in zip(known["item_id"], known["sha256"], now, strict=True) if after not in ("", before))
     if changed:
-        message = f"{len(changed)} of {len(known)} images are not the ones that were imported: {first_few(changed)}"
+        message = f"{len(changed)} of {len(known)} images have changed since they were imported: {first_few(changed)}"
         yield Finding("changed_files", "error", message, changed, "put the old ones back, or import again")
 
 
 def blank_images(context: AuditContext) -> Iterator[Finding]:
-    """Report a warning ``blank_images`` for images of one gray."""
+    """Report a warning ``blank_images`` for images of a single gray level."""
     signatures, _ = load_signatures(context.cohort)
     blank = tuple(context.table["item_id"][(signatures == 0).all(axis=1)])
     if blank:
-        message = f"{len(blank)} of {len(context.table)} images show one gray only: {first_few(blank)}"
-        yield Finding("blank_images", "warn", message, blank, "leave them out, or find the images that belong there")
+        message = f"{len(blank)} of {len(context.table)} images have only one gray level: {first_few(blank)}"
+        yield Finding("blank_images", "warn", message, blank, "leave them out, or replace them by the right images")
 
 
 def possible_masks(context: AuditContext) -> Iterator[Finding]:
-    """Report a warning ``possible_masks`` for images of 1 bit a pixel, and images named after others."""
+    """Report a warning ``possible_masks`` for images with 1 bit per pixel, and images named after others."""
     masks = tuple(context.table["item_id"][mask_suspects(context.table)])
     if masks:
-        message = f"{len(masks)} of {len(context.table)} images may be masks, by 1 bit a pixel or by their names: {first_few(masks)}"
+        message = f"{len(masks)} of {len(context.table)} images may be masks, by 1 bit per pixel or by name: {first_few(masks)}"
         yield Finding("possible_masks", "warn", message, masks, "if they are, import again without them (--exclude '*_mask*')")
 
 
@@ -74,7 +74,7 @@ def both_classes(context: AuditContext) -> Iterator[Finding]:
 
 
 def duplicates_within_split(context: AuditContext) -> Iterator[Finding]:
-    """Report a warning ``duplicates`` for images that are there twice, and an error ``contradictory_duplicates`` where labels differ."""
+    """Report a warning ``duplicates`` for images that occur twice, and an error ``contradictory_duplicates`` where their labels differ."""
     known = context.table[context.table["sha256"] != ""]
     twice = known[known.duplicated("sha256", keep=False)]
     labels = twice.groupby("sha256")["label"].nunique()
@@ -85,22 +85,22 @@ def duplicates_within_split(context: AuditContext) -> Iterator[Finding]:
         yield Finding("contradictory_duplicates", "error", message, rows, "find out which label is right, or leave them out")
     if len(twice):
         message = f"{len(twice)} items share their image with another: {first_few(list(twice['item_id']))}"
-        yield Finding("duplicates", "warn", message, tuple(twice["item_id"]), "they count twice; leave one out")
+        yield Finding("duplicates", "warn", message, tuple(twice["item_id"]), "each counts twice; leave one of them out")
 
 
 def labels_within_patient(context: AuditContext) -> Iterator[Finding]:
     """Report a warning ``mixed_labels`` for patients with healthy and diseased images."""
-    table = context.table[context.table["serves"] != "prior"]  # a healthy image before the disease is what a prior is
+    table = context.table[context.table["serves"] != "prior"]  # a prior is by definition a healthy image from before the disease
     labels = table.groupby("patient_id")["label"].nunique()
     patients = list(labels.index[labels > 1])
     if patients:
         rows = tuple(table.loc[table["patient_id"].isin(patients), "item_id"])
         message = f"{len(patients)} patients have both healthy and diseased images: {first_few(patients)}"
-        yield Finding("mixed_labels", "warn", message, rows, "they may have fallen ill or recovered, or the labels are noisy; look at some")
+        yield Finding("mixed_labels", "warn", message, rows, "they may have become ill or recovered, or labels are noisy; look at some")
 
 
 def missing_values(context: AuditContext) -> Iterator[Finding]:
-    """Report a warning ``missing_values`` for columns with gaps; a column that nobody fills is not asked for."""
+    """Report a warning ``missing_values`` for columns with gaps; a column that is empty everywhere is ignored."""
     table = context.table
     for column in (column for column in (*TEXT_COLUMNS, "age") if column not in ("mask", "family", "serves")):
         empty = table[column].isna() if column == "age" else table[column] == ""

@@ -14,9 +14,9 @@ from see_in_pairs.errors import InputError, first_few, first_line
 
 
 def embeddings_of(cohort: Cohort, model: str | None, path: Path | None, quiet: bool = False) -> NDArray[np.floating[Any]] | None:
-    """Get the embeddings that were asked for; None where neither was."""
+    """Get the embeddings that were asked for; None where neither option was given."""
     if model is not None and path is not None:
-        raise InputError("--model and --embeddings: give one of them")
+        raise InputError("--model and --embeddings: give only one of them")
     if path is not None:
         return read_embeddings(path, cohort)
     return None if model is None else embed(cohort, model, quiet)

@@ -1,4 +1,4 @@
-"""What an audit finds, and what is done about it."""
+"""Findings of an audit, and how to act on them."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ Severity = Literal["error", "warn"]
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong, or may be.
+    """One thing that is wrong, or may be wrong.
 
     Parameters
     ----------
     name : str
         Short name, the same in every report; an error's is listed in `STOPS`.
     severity : str
-        ``'error'``: leakage, or nothing can be learned; it stops a run. ``'warn'``: a confound or doubt that belongs in the report.
+        ``'error'``: leakage, or data that cannot be used; it stops a run. ``'warn'``: a confound or doubt to be reported.
     message : str
-        What was found, one line, with its uncertainty where it is a number.
+        What was found, in one line; a number comes with its uncertainty.
     rows : tuple of str
         Ids of the items concerned; empty where a finding concerns a split or a column as a whole.
     advice : str
@@ -49,7 +49,7 @@ class Finding:
 
 
 def check_allowed(names: Sequence[str]) -> None:
-    """Refuse names that no check reports, such as misspelt ones, which would allow nothing.
+    """Refuse names that no check reports, for example misspelt ones.
 
     Parameters
     ----------
@@ -64,13 +64,13 @@ def check_allowed(names: Sequence[str]) -> None:
     unknown = [name for name in names if name not in STOPS]
     if unknown:
         raise InputError(
-            f"allow '{unknown[0]}': no finding of that name stops a run (those that do: {', '.join(STOPS)})"
+            f"allow '{unknown[0]}': no finding of that name stops a run (findings that do: {', '.join(STOPS)})"
             f"{did_you_mean(unknown[0], STOPS)}"
         )
 
 
 def stop_on_errors(findings: Iterable[Finding], allow: Sequence[str] = ()) -> None:
-    """Stop when a finding forbids going on.
+    """Stop when there is an error that is not allowed.
 
     Parameters
     ----------
@@ -98,12 +98,12 @@ def summary(findings: Sequence[Finding], allow: Sequence[str] = ()) -> str:
     findings : sequence of Finding
         What `audit` returned, in that order.
     allow : sequence of str
-        Names of findings that are let pass, and marked so.
+        Names of findings that are allowed, and marked as allowed.
 
     Returns
     -------
     str
-        One line each, errors first, and a last line that counts.
+        One line each, errors first, and a last line with the counts.
     """
     lines = [_line(finding, finding.name in allow) for finding in findings]
     errors = sum(finding.severity == "error" for finding in findings)

@@ -1,4 +1,4 @@
-"""A patient, a family or an image that is used in more than one split: what was learned there is known here."""
+"""A patient, a family or an image that is used in more than one split, so that the model has seen test data in training."""
 
 from __future__ import annotations
 

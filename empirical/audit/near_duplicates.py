@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LEAST_COSINE = 0.95
-"""Ours. On real chest X-rays and dermatoscopic images, copies at JPEG quality 30, at half the size, 20 % brighter or with 20 % more
-contrast lie above it, and images of different patients below it (docs/results/cohorts; measured again by tests/benchmarks)."""
+"""Ours. On real chest X-rays and dermatoscopic images, copies at JPEG quality 30, at half the size, 20 % brighter or with 20 %
+more contrast are above it, and images of different patients below it (docs/results/cohorts; measured again by tests/benchmarks)."""
 
 COMPONENTS = 64
-"""Ours. Principal components of embeddings that are compared: enough to tell strangers apart, few enough to hold no noise."""
+"""Ours. Principal components of embeddings that are compared: enough to tell different patients apart, few enough to leave out noise."""
 
 
 def near_duplicates(context: AuditContext) -> Iterator[Finding]:
@@ -34,7 +34,7 @@ def near_duplicates(context: AuditContext) -> Iterator[Finding]:
     unreadable = np.asarray(np.isnan(signatures).any(axis=1))
     root, suspects = context.cohort.root, context.table[unreadable]
     pairs = zip(suspects["item_id"], suspects["image"], problems, strict=True)
-    broken = [(item, why) for item, image, why in pairs if (root / image).is_file()]  # `missing_files` reports the others
+    broken = [(item, why) for item, image, why in pairs if (root / image).is_file()]  # `missing_files` reports files that do not exist
     if broken:
         rows = tuple(item for item, _ in broken)
         message = f"{len(rows)} images cannot be read, so no copies of them were looked for: {broken[0][1]}"
@@ -45,7 +45,7 @@ def near_duplicates(context: AuditContext) -> Iterator[Finding]:
 
 
 def near_duplicates_by_embedding(context: AuditContext) -> Iterator[Finding]:
-    """Find copies by embeddings where the audit was given any: the findings of `near_duplicates` with ``_by_embedding`` in the name."""
+    """Find copies by embeddings, if the audit has any: the findings of `near_duplicates` with ``_by_embedding`` in the name."""
     if context.embeddings is not None and len(context.table) > 1:
         components = max(2, min(COMPONENTS, len(context.table) // 4))
         groups = similarity_clusters(context.embeddings, LEAST_COSINE, components=components)
@@ -65,7 +65,7 @@ def _report(table: pd.DataFrame, suffix: str) -> Iterator[Finding]:
     one_family = (groups["family"].transform("nunique") == 1) & (table["family"] != "")
     within = several_files & ~leaks & (groups["patient_id"].transform("nunique") > 1) & ~one_family
     if within.any():
-        advice = "look at them; either a patient has two names, or an image is there twice"
+        advice = "look at them; either one patient has two ids, or one image is there twice"
         message = f"{_groups(table[within])} are of several patients: {first_few(list(table['item_id'][within]))}"
         yield Finding(f"near_duplicates{suffix}", "warn", message, tuple(table["item_id"][within]), advice)
 

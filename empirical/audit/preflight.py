@@ -28,7 +28,7 @@ def preflight(cohort: Cohort, run: RunFolder, allow: Sequence[str], seed: int, q
 
 
 def save_references(cohort: Cohort, split: str, assignment: Assignment | None, run: RunFolder, name: str, quiet: bool) -> None:
-    """Write the references of an arm beside the run, with their balance and how well they alone tell the class, and log what stands out."""
+    """Write the references of an arm beside the run, with their balance and how well they alone predict the class; log the findings."""
     if assignment is None:
         return
     folder = run.path / "references"

@@ -1,8 +1,8 @@
-"""Does the reference alone tell the class? Asked of the references that a strategy chooses, before any model is trained.
+"""Does the reference alone predict the class? Tested for the references that a strategy chooses, before any model is trained.
 
-A selector never sees the label, but a reference that is matched on age, sex or site carries the class through them wherever they predict
-it (T13). So the class of the query is predicted from what is known of its *reference*: the covariates, the look of the image, and an
-embedding where there is one. An AUROC of .5 is what references drawn at random give. The arm ``reference_only`` asks a model the same.
+A selector never sees the label. But where age, sex or site predict the class, a reference matched on them carries this too (T13). So the
+class of the query is predicted from its *reference*: from the covariates, the look of the image and, if available, an embedding.
+References drawn at random give an AUROC of .5. The arm ``reference_only`` tests the same with a model.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ TESTED = (TOGETHER, LOOK, EMBEDDING)
 NOT_CHOSEN = "cannot be chosen"
 COMPONENTS = 16  # principal components of looks and embeddings that predict the class
 BINS = 6  # of a numeric covariate, beside its value: the class need not rise with it
-LEVELS = 40  # of a covariate of names; rarer ones are one level together
+LEVELS = 40  # of a categorical covariate; rarer levels are merged into one
 PENALTY = 1.0  # of squared coefficients, of columns in standard deviations: a prior of standard deviation 1
 FEWEST = 20  # patients of a class
-KEPT = 0.8  # share of the pairs of a diseased and a healthy query, within fold and split, that must be of use
-REPEATS = 5  # partitions into folds, whose areas are averaged: one partition alone moves an area of chance by .1 among 150 queries
-MANY = 5000  # queries, above which one partition does
+KEPT = 0.8  # share of the pairs of a diseased and a healthy query, within fold and split, that must be usable
+REPEATS = 5  # partitions into folds, whose areas are averaged: with 150 queries, the choice of a single partition can move an area by .1
+MANY = 5000  # queries, above which one partition is enough
 INFLATION = float(np.sqrt(1 + FOLDS / (FOLDS - 1)))
-"""By which the standard error over patients is enlarged: folds are no independent replicates, since each is predicted from the others. The
-factor is that of Nadeau and Bengio (2003), Machine Learning 52:239, for one partition, which errs on the safe side with several."""
+"""Factor on the standard error over patients: folds are not independent replicates, since each is predicted from the others. It is the
+factor of Nadeau and Bengio (2003), Machine Learning 52:239, for one partition, which is conservative with several."""
 COLUMNS = ("references", "split", "told_by", "auroc", "low", "high", "sure", "queries", "patients", "different_references", "note")
 
 
@@ -74,10 +74,10 @@ def audit_strategies(
     embeddings: NDArray[np.floating[Any]] | None = None,
     model: ModelConfig | None = None,
 ) -> pd.DataFrame:
-    """Choose references by each strategy for the queries of all splits, and compute how well they tell the class; see `reference_table`.
+    """Choose references by each strategy for the queries of all splits, and compute how well they predict the class; see `reference_table`.
 
-    Strategy ``embedding`` takes the embeddings, else those of the model that its config names, else of `model`. A strategy that the cohort
-    does not allow has one row, with the reason as its note.
+    Strategy ``embedding`` uses the given embeddings, else those of the model in its config, else those of `model`. A strategy that the
+    cohort does not allow has one row, with the reason as its note.
     """
     import pandas as pd
 
@@ -106,7 +106,7 @@ def reference_table(
     embeddings: NDArray[np.floating[Any]] | None = None,
     covariates: Sequence[str] = COVARIATES,
 ) -> pd.DataFrame:
-    """Compute how well references, chosen for the queries of each split, tell the class of the query, which itself is not looked at.
+    """Compute how well references, chosen for the queries of each split, predict the class of the query. The query itself is not used.
 
     A row for each covariate, for all of them together, for the look of the image and, where given, its embedding: the cross-validated
     AUROC with its 95 % interval over patients; ``sure`` where one of the last three kinds is above .5 by a one-sided test at .005. NaN
@@ -115,11 +115,11 @@ def reference_table(
     Notes
     -----
     A ridge logistic regression on the other folds of patients gives each query a score. Scores are compared within a fold and split only;
-    the areas are weighted by their pairs, and averaged over several partitions into folds. Where nothing is told, what the other folds seem
-    to show is often the opposite of what the fold shows, and areas a little below .5 are common.
+    the areas are weighted by their pairs, and averaged over several partitions into folds. Where references carry no information, areas a
+    little below .5 are common, since chance differences in the other folds are often reversed in the fold itself.
 
-    Given the pool, references that are drawn at random are independent of each other, whoever else is shown the same image; so patients
-    are the clusters, and the references are those of this cohort.
+    Given the pool, references drawn at random are independent of each other, even where two queries share one. So the clusters are the
+    patients, and the result is for the references of this cohort.
     """
     import pandas as pd
 
@@ -161,7 +161,7 @@ def reference_table(
 
 
 def reference_findings(table: pd.DataFrame) -> Iterator[Finding]:
-    """Report a warning ``reference_tells_class`` for each way to choose references that tells the class, from `reference_table`."""
+    """Report a warning ``reference_tells_class`` for each way to choose references that predicts the class, from `reference_table`."""
     for name, rows in table[table["sure"]].groupby("references", sort=False):
         best = rows.iloc[rows["low"].argmax()]
         low, high, numbers = best["low"], best["high"], f"{best['queries']:.0f} queries of {best['patients']:.0f} patients"
@@ -207,13 +207,13 @@ def _frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
 
 
 def _strata(queries: pd.DataFrame, split: NDArray[np.str_], diseased: NDArray[np.bool_], seed: int) -> tuple[NDArray[np.intp], ...]:
-    """Fold and split of each query as one number, 5 folds of patients for each split, (partitions, queries); and its patient."""
+    """Fold and split of each query as one number, 5 folds of patients in each split, (partitions, queries); and the query's patient."""
     patients = np.unique(queries["patient_id"].to_numpy(dtype=str), return_inverse=True)[1]
     ill, rng = np.bincount(patients, diseased) > 0, np.random.default_rng(seed)
     repeats = REPEATS if len(queries) <= MANY else 1
     fold = np.empty((repeats, len(ill)), dtype=np.intp)
     for repeat in range(repeats):
-        for stratum in (True, False):  # the diseased in equal shares
+        for stratum in (True, False):  # spread the diseased patients evenly over the folds
             members = np.flatnonzero(ill == stratum)
             fold[repeat, rng.permutation(members)] = np.arange(len(members)) % FOLDS
     return FOLDS * np.unique(split, return_inverse=True)[1] + fold[:, patients], patients
@@ -222,7 +222,7 @@ def _strata(queries: pd.DataFrame, split: NDArray[np.str_], diseased: NDArray[np
 def _features(
     table: pd.DataFrame, shown: NDArray[np.intp], embeddings: NDArray[np.floating[Any]] | None, cohort: Cohort, covariates: Iterable[str]
 ) -> tuple[dict[str, Floats], dict[str, str]]:
-    """Columns that describe each reference shown, by what they describe; and why a kind has none."""
+    """Columns that describe each reference shown, by kind of description; and the reason where a kind has none."""
     single = {name: _covariate(table[name].iloc[shown]) for name in covariates}
     single = {name: values for name, values in single.items() if values.shape[1]}
     found: dict[str, Floats] = dict(single)
@@ -296,7 +296,7 @@ def _out_of_fold(
 def _within(
     scores: Floats, diseased: NDArray[np.bool_], strata: NDArray[np.intp], patients: NDArray[np.intp]
 ) -> tuple[float, Floats] | None:
-    """Area over pairs of one stratum, weighted by pairs, and what each patient moves it by; None where few strata bear it."""
+    """Area over pairs within a stratum, weighted by pairs, and the influence of each patient; None where too few strata are usable."""
     pairs, useful, area, moved = 0.0, 0.0, 0.0, np.zeros(patients.max() + 1)
     for stratum in np.unique(strata):
         members = np.flatnonzero(strata == stratum)
@@ -304,7 +304,7 @@ def _within(
         number = float(ill.sum() * (~ill).sum())
         pairs += number
         clusters = [len(np.unique(who[ill == label])) for label in (True, False)]
-        if min(clusters) < 2:  # one patient alone says nothing of the variation between patients
+        if min(clusters) < 2:  # a single patient gives no information about the variation between patients
             continue
         placed = placements(scores[members], ill)
         own = float(placed[ill].mean())

@@ -42,7 +42,7 @@ CHECKS: tuple[Check, ...] = (
     missing_values,
     metadata_predicts_class,
 )
-"""In the order in which findings of one severity are listed."""
+"""The checks, in the order in which findings of one severity are listed."""
 
 
 def audit(
@@ -53,16 +53,16 @@ def audit(
     Parameters
     ----------
     cohort : Cohort
-        Its table is checked, and its image files are looked up; they are opened where their signatures are not kept beside it yet.
+        The table is checked, and image files must exist. Images are opened only where their signatures are not stored yet.
     seed : int, default 0
-        Decides the folds in which metadata predict the class, and the one item taken of each patient.
+        Seed of the folds for predicting the class from metadata, and of the choice of one item per patient.
     embeddings : ndarray of float, shape (items, dimensions), optional
-        A vision model's vector of each image, in the order of the table, by which to look for near duplicates as well.
+        A vision model's vector of each image, in the order of the table, for a second search for near duplicates.
     rehash : bool, default False
-        Hash every image again, to see that it is the one that was imported.
+        Hash every image again, to check that it is still the imported one.
     splits : sequence of str, optional
-        Splits of queries that must have both classes, of several patients each; an evaluation needs no more than the one that it
-        scores. By default training and test, and validation where there is one. Leakage is looked for in all.
+        Splits of queries that must have both classes and several patients; an evaluation needs only the split that it
+        scores. By default training, test and, if present, validation. Leakage is checked over all splits.
 
     Returns
     -------

@@ -1,7 +1,7 @@
 """Cohorts: one table of items for all image sets, and the ways to get one.
 
-`cohort` is the type that all readers make and `schema` what it promises. `readers` read image sets; `importing` does what all of them end
-with: `filters` (``--where``), `image_scan` (each image opened once), `perceptual_hash` (signatures) and `splits` by patient. `images` and
+`cohort` is the type that all readers make, and `schema` its format. `readers` read image sets; `importing` does the steps that are common
+to all: `filters` (``--where``), `image_scan` (each image opened once), `perceptual_hash` (signatures) and `splits` by patient. `images` and
 `dicom_pixels` open single files, `csv_io` reads tables, `mask_suspects` finds masks among images. `phantom` makes images whose truth is
 known, `overview` shows a cohort.
 """

@@ -28,7 +28,7 @@ class Cohort:
     folder : Path
         Where ``cohort.parquet`` and ``cohort.json`` are.
     info : CohortInfo
-        Facts about the cohort as a whole, such as its labels and the words for them.
+        Facts about the whole cohort, for example its labels and the words for them.
     table : pandas.DataFrame
         One row per item with at least the columns `COLUMNS`; strings are never null (missing: ``''``), ``age`` is in years (NaN when
         missing). An item with split ``'reference'`` is known to be healthy and is never a query; ``serves`` names the split whose
@@ -67,7 +67,7 @@ class Cohort:
         Raises
         ------
         InputError
-            When the folder is missing, is no cohort, or its table breaks what a cohort promises.
+            When the folder is missing or is not a cohort, or its table breaks the format of a cohort.
         """
         folder = Path(path)
         if not (folder / "cohort.parquet").is_file() or not (folder / "cohort.json").is_file():
@@ -75,7 +75,7 @@ class Cohort:
                 f"{folder}: is not a cohort (no cohort.parquet with cohort.json); 'see-in-pairs cohort phantom' or 'import' make one"
             )
         table = read_table(folder / "cohort.parquet")
-        for column in table.columns[table.dtypes == "category"]:  # as some programs write text
+        for column in table.columns[table.dtypes == "category"]:  # some programs write text in this way
             table[column] = table[column].astype(table[column].cat.categories.dtype)
         info = _read_info(folder / "cohort.json")
         check_table(table, info, source=str(folder / "cohort.parquet"))
@@ -87,11 +87,11 @@ class Cohort:
         Raises
         ------
         InputError
-            When the table breaks what a cohort promises (`empirical.cohorts.schema.check_table`).
+            When the table breaks the format of a cohort (`empirical.cohorts.schema.check_table`).
         """
         check_table(self.table, self.info, source=str(self.folder))
         write_json(self.folder / "cohort.json", asdict(self.info))
-        write_parquet(self.folder / "cohort.parquet", self.table)  # last: where it is, the cohort is whole
+        write_parquet(self.folder / "cohort.parquet", self.table)  # written last: where it exists, the cohort is complete
 
     def queries(self, split: str) -> pd.DataFrame:
         """Select the queries of a split.
@@ -109,7 +109,7 @@ class Cohort:
         Raises
         ------
         InputError
-            When there is no such split, or it holds no item.
+            When there is no such split, or it has no item.
         """
         if split not in QUERY_SPLITS:
             raise InputError(f"no split '{split}' (choose from {', '.join(QUERY_SPLITS)})")
@@ -149,7 +149,7 @@ class Cohort:
         Raises
         ------
         InputError
-            When there is no such item, or its file is missing, broken, or not the one that was imported.
+            When there is no such item, or its file is missing, broken, or changed since the import.
         """
         return open_rgb(self.image_path(item_id), self.imported_as(item_id), self.frame(item_id))
 
@@ -215,13 +215,13 @@ class Cohort:
         Raises
         ------
         InputError
-            When it leads out of the folder of the images, as a link may.
+            When it leads out of the folder of the images, for example by a link.
         """
         return inside(self.root, relative)
 
     @cached_property
     def hash(self) -> str:
-        """A hash of what decides results: the images' bytes, labels, splits and patients; not of where the images lie."""
+        """A hash of everything that affects results: the images' bytes, labels, splits and patients, but not the folder of the images."""
         import pandas as pd
 
         rows = pd.util.hash_pandas_object(self.table[sorted(self.table.columns)], index=False)
@@ -241,7 +241,7 @@ class Cohort:
     def _cell(self, item_id: str, column: str) -> Any:
         if item_id not in self._positions:
             raise InputError(f"{self.folder}: no item '{item_id}'")
-        return self.table[column].iat[self._positions[item_id]]  # for every image: a whole row takes a hundred times as long
+        return self.table[column].iat[self._positions[item_id]]  # called for every image: reading a whole row takes a hundred times as long
 
 
 def read_cohort(path: Path | str) -> Cohort:
@@ -260,7 +260,7 @@ def read_cohort(path: Path | str) -> Cohort:
     Raises
     ------
     InputError
-        When the folder is missing, is no cohort, or its table breaks what a cohort promises.
+        When the folder is missing or is not a cohort, or its table breaks the format of a cohort.
 
     Examples
     --------
@@ -277,7 +277,7 @@ def _read_info(path: Path) -> CohortInfo:
     content = read_json(path)
     known = {item.name for item in fields(CohortInfo)}
     if not isinstance(content, dict) or not {"name", "kind", "healthy", "positive", "modality", "finding"} <= content.keys() <= known:
-        raise InputError(f"{path}: not the facts of a cohort (needs name, kind, healthy, positive, modality, finding; nothing unknown)")
+        raise InputError(f"{path}: not the facts of a cohort (needs name, kind, healthy, positive, modality, finding, and no unknown key)")
     if wrong := wrong_facts(content):
         raise InputError(f"{path}: {wrong}")
     return CohortInfo(**content)

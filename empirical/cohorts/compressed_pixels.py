@@ -1,8 +1,8 @@
-"""Pixels of compressed DICOM files: which decoder reads them, and GDCM in a process of its own.
+"""Pixels of compressed DICOM files: which decoder reads them, and GDCM in a separate process.
 
-pydicom tries whatever decoders are installed, GDCM first. A damaged stream ends the whole process in GDCM (an uncaught exception in C++),
-so here it is asked last, only for what the others do not know (JPEG lossless, JPEG-LS), and in a process whose end costs one file. Pillow
-comes first, so that the extra 'dicom' changes no picture that is read without it.
+pydicom tries all installed decoders, GDCM first. But a damaged stream makes GDCM end the whole process (an uncaught exception in C++). So
+here GDCM is tried last, only for formats that the others do not know (JPEG lossless, JPEG-LS), and in a separate process, so that a crash
+costs only one file. Pillow comes first, so that pictures which it can read do not change with the extra 'dicom'.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ EXTRA = ("pylibjpeg", "openjpeg", "gdcm")  # modules of the extra 'dicom'
 ORDER = ("pydicom", "pillow", "pylibjpeg")
 EXTRA_READS = ("57", "70", "80", "81", "90", "91", "201", "202", "203")  # 1.2.840.10008.1.2.4.: JPEG lossless, JPEG-LS, (HT)JPEG 2000
 TWELVE_BITS = "1.2.840.10008.1.2.4.51"  # JPEG Extended: with more than 8 bits only libjpeg's plugin for pylibjpeg reads it
-PATIENCE = 120  # seconds for a file; a decoder may go round in a circle
+PATIENCE = 120  # seconds for a file; a decoder may loop forever
 LENGTH = struct.Struct("<q")
 
 
 def decode(path: Path, dataset: Dataset, frame: int) -> NDArray[Any]:
-    """Decode one frame (from 0) of a compressed file; colour comes as RGB. Raises what pydicom and the decoders do."""
+    """Decode one frame (from 0) of a compressed file; colour comes as RGB. Raises the exceptions of pydicom and the decoders."""
     from pydicom.pixels import get_decoder, pixel_array
 
     syntax = dataset.file_meta.TransferSyntaxUID
@@ -46,29 +46,29 @@ def decode(path: Path, dataset: Dataset, frame: int) -> NDArray[Any]:
     for name in order:
         try:
             return pixel_array(dataset, index=frame, decoding_plugin=name)
-        except Exception as error:  # each decoder raises kinds of its own
+        except Exception as error:  # each decoder has its own exceptions
             problems.append(_reason(error))
     raise ValueError("; ".join(problems) or "no decoder is installed")
 
 
 def advice(dataset: Dataset) -> str:
-    """Say what may help with a file whose pixels no decoder has read."""
+    """Say what may help with a file whose pixels no decoder can read."""
     syntax = str(dataset.file_meta.get("TransferSyntaxUID", ""))
     if syntax == TWELVE_BITS and find_spec("libjpeg") is None:
         return (
-            "only pylibjpeg-libjpeg reads it, which is under the GPL: install that if its licence suits you, or save the file uncompressed"
+            "only pylibjpeg-libjpeg reads it, which is under the GPL: install it if that licence suits you, or save the file uncompressed"
         )
     lacking = any(find_spec(name) is None for name in EXTRA) and syntax.rpartition("1.2.840.10008.1.2.4.")[2] in EXTRA_READS
-    return "pip install 'see-in-pairs[dicom]' brings decoders; or save it uncompressed" if lacking else "save it uncompressed"
+    return "pip install 'see-in-pairs[dicom]' adds decoders; or save it uncompressed" if lacking else "save it uncompressed"
 
 
 def _reason(error: Exception) -> str:
-    """Take the last line of pydicom's error, which names the decoder and what it says."""
+    """Take the last line of pydicom's error, which names the decoder and its message."""
     return (str(error).rpartition("\n")[2].strip() or type(error).__name__)[:200]
 
 
 class _Worker:
-    """A process that decodes with GDCM, a file at a time; it ends when its input is closed, as it is when this process ends in any way."""
+    """A process that decodes with GDCM, one file at a time; it ends when its input is closed, also when this process ends in any way."""
 
     def __init__(self) -> None:
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
@@ -85,7 +85,7 @@ class _Worker:
             _send(self._process.stdin, f"{frame} {path}".encode("utf-8", "surrogateescape"))
             answer = _receive(self._process.stdout)
         except (BrokenPipeError, EOFError):
-            raise ChildProcessError("GDCM ended while it read the file, which is damaged") from None
+            raise ChildProcessError("GDCM crashed while it read the file, so the file is damaged") from None
         finally:
             timer.cancel()
         if answer[:1] == b"E":
@@ -109,7 +109,7 @@ _idle: list[_Worker] = []
 
 
 def _ask_worker(path: Path, frame: int) -> NDArray[Any]:
-    """Decode in an idle worker or a new one; one that has ended is not asked again."""
+    """Decode in an idle worker or a new one; a worker that has ended is not used again."""
     try:
         worker = _idle.pop()
     except IndexError:
@@ -136,7 +136,7 @@ def _close_workers() -> None:
 
 
 def serve() -> None:
-    """Decode what the parent asks for, until it closes the pipe."""
+    """Decode the files that the parent process sends, until it closes the pipe."""
     from pydicom import dcmread
     from pydicom.pixels import pixel_array
 

@@ -151,10 +151,10 @@ def require_columns(table: pd.DataFrame, columns: Sequence[str], source: str) ->
 
 
 def say_absent(table: pd.DataFrame, columns: Sequence[str], source: str, quiet: bool) -> None:
-    """Say which of the columns that a reader can do without are not there."""
+    """Log which of the optional columns of a reader are missing."""
     absent = [column for column in columns if column not in table]
     if absent:
-        log(f"{source}: has no column {first_few(absent, 8)}, and is read without", quiet)
+        log(f"{source}: has no column {first_few(absent, 8)}, and is read without it", quiet)
 
 
 def refuse_repeated(keys: pd.Series, source: str) -> None:
@@ -165,7 +165,7 @@ def refuse_repeated(keys: pd.Series, source: str) -> None:
 
 
 def refuse_two_spellings(ids: pd.Series, source: str) -> None:
-    """Refuse ids that write one number in several ways, for then one patient may count as two."""
+    """Refuse ids that write one number in several ways, since one patient could then count as two."""
     import pandas as pd
 
     spellings = pd.Series(ids.unique())
@@ -178,7 +178,7 @@ def refuse_two_spellings(ids: pd.Series, source: str) -> None:
 
 
 def refuse_labels_alike(labels: pd.Series, source: str) -> None:
-    """Refuse labels that differ only in case, in blanks or as one number in several ways, for then one class may count as two."""
+    """Refuse labels that differ only in case, in blanks or in the way a number is written, since one class could then count as two."""
     spellings: dict[str, list[str]] = {}
     for label in labels.unique():
         spellings.setdefault(plain_label(str(label)), []).append(str(label))
@@ -189,21 +189,21 @@ def refuse_labels_alike(labels: pd.Series, source: str) -> None:
 
 
 def plain_label(label: str) -> str:
-    """Write a label without what people vary: case, blanks, zeros around a whole number."""
+    """Normalise a label: case, blanks, zeros around a whole number."""
     plain = " ".join(unicodedata.normalize("NFKC", label).casefold().split())
     number = re.fullmatch(r"\+?(-?)0*(\d+)(?:\.0*)?", plain)
     return number[1] + number[2] if number else plain
 
 
 def refuse_unsafe_names(names: pd.Series) -> None:
-    """Refuse names of files that are paths."""
+    """Refuse file names that are paths."""
     unsafe = [name for name in names if "/" in name or "\\" in name or not is_safe_path(name)]
     if unsafe:
         raise InputError(f"{names.name}: {len(unsafe)} are not plain file names: {first_few(unsafe)}")
 
 
 def parse_number(texts: pd.Series) -> pd.Series:
-    """Read numbers; NaN where there is none, and where it is infinite."""
+    """Read numbers; NaN where there is no number, or an infinite one."""
     import pandas as pd
 
     numbers = pd.to_numeric(texts, errors="coerce").astype(float)

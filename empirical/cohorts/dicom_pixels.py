@@ -21,16 +21,16 @@ Pixels = NDArray[np.float64]
 def read_dicom(path: Path, frame: int = 0) -> tuple[Image.Image, str]:
     """Read a DICOM file as 8-bit RGB, and its photometric interpretation.
 
-    Gray values go through the modality table or rescale slope, then through the first VOI table or window of the file, or where it has none
-    from the least to the greatest value that is not padding; MONOCHROME1 is inverted, padding is black. Colour is
-    converted to RGB. `frame` chooses one of several frames, counted from 1; 0 asks for a file of one.
+    Gray values go through the modality table or rescale slope, then through the first VOI table or window of the file. A file without these
+    is mapped from its least to its greatest value that is not padding. MONOCHROME1 is inverted, padding is black. Colour is converted to
+    RGB. `frame` chooses one of several frames, counted from 1; with 0 the file must have one frame.
     """
     import warnings
 
     dataset = open_dataset(path)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # as in `open_dataset`: elements are parsed when they are looked at
+            warnings.simplefilter("ignore")  # as in `open_dataset`: elements are parsed when they are read
             return _picture(path, dataset, frame)
     except InputError:
         raise
@@ -42,7 +42,7 @@ def _picture(path: Path, dataset: Dataset, frame: int) -> tuple[Image.Image, str
     from PIL import Image
 
     if "PixelData" not in dataset and "FloatPixelData" not in dataset and "DoubleFloatPixelData" not in dataset:
-        raise InputError(f"{path}: is a DICOM file without pixels ({_kind(dataset)}); take it away")
+        raise InputError(f"{path}: is a DICOM file without pixels ({_kind(dataset)}); remove it")
     refuse_frame(path, int(dataset.get("NumberOfFrames") or 1), frame)
     index = max(frame - 1, 0)
     _lift_frame(dataset, index)
@@ -53,28 +53,28 @@ def _picture(path: Path, dataset: Dataset, frame: int) -> tuple[Image.Image, str
 
 
 def open_dataset(path: Path, tags: list[str] | None = None) -> Dataset:
-    """Open a DICOM file; with `tags` only these elements of its header are read."""
+    """Open a DICOM file; with `tags` only these elements of the header are read."""
     import warnings
 
     from pydicom import dcmread
     from pydicom.errors import InvalidDicomError
 
-    if path.exists() and not path.is_file():  # a pipe or a device may never end
-        raise InputError(f"{path}: is not a regular file; take it away")
+    if path.exists() and not path.is_file():  # reading a pipe or a device may never end
+        raise InputError(f"{path}: is not a regular file; remove it")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # pydicom warns of values against the standard, which real files are full of
+            warnings.simplefilter("ignore")  # pydicom warns about values that break the standard, which are common in real files
             return dcmread(path, stop_before_pixels=tags is not None, specific_tags=list(tags) if tags is not None else None)
     except FileNotFoundError:
         raise InputError(f"{path}: no such image") from None
     except InvalidDicomError:
-        raise InputError(f"{path}: is no DICOM file (it lacks the header)") from None
-    except Exception as error:  # a hostile header can raise nearly anything in a parser; all of it means the same to the user
+        raise InputError(f"{path}: is not a DICOM file (it has no DICOM header)") from None
+    except Exception as error:  # a hostile header can raise nearly any exception in a parser; they all mean the same to the user
         raise InputError(f"{path}: cannot be read as DICOM ({first_line(error)})") from None
 
 
 def malformed() -> tuple[type[Exception], ...]:
-    """Name what pydicom raises where a malformed element is looked at, which is when it is parsed."""
+    """The exceptions that pydicom raises when it reads, and so parses, a malformed element."""
     from pydicom.errors import BytesLengthException
 
     return (
@@ -108,15 +108,15 @@ def window(values: Pixels, center: float, width: float, function: str = "LINEAR"
 
 
 def refuse_frame(path: Path, frames: int, frame: int) -> None:
-    """Refuse a file of several pictures of which none was chosen, and a picture that a file does not have."""
+    """Refuse a file with several pictures when none was chosen, and a picture number that the file does not have."""
     if frames > 1 and not frame:
-        raise InputError(f"{path}: holds {frames} pictures; choose one (--frame), or save the one that is meant as a file of its own")
+        raise InputError(f"{path}: has {frames} pictures; choose one (--frame), or save the right one as a separate file")
     if frame > max(frames, 1):
-        raise InputError(f"{path}: holds {frames} picture{'s' * (frames > 1)}, so there is no frame {frame}")
+        raise InputError(f"{path}: has {frames} picture{'s' * (frames > 1)}, so there is no frame {frame}")
 
 
 def _lift_frame(dataset: Dataset, index: int) -> None:
-    """Put the rescale and the window of a frame where those of a plain file are (enhanced CT and MR, PS3.3, C.7.6.16)."""
+    """Move the rescale and the window of a frame to their place in a plain file (enhanced CT and MR, PS3.3, C.7.6.16)."""
     shared, each = (list(dataset.get(f"{name}FunctionalGroupsSequence") or ()) for name in ("Shared", "PerFrame"))
     for group in [*shared, *each[index : index + 1]]:
         for name in ("PixelValueTransformationSequence", "FrameVOILUTSequence"):
@@ -137,7 +137,7 @@ def _stored_values(path: Path, dataset: Dataset, index: int) -> NDArray[Any]:
             if dataset.file_meta.TransferSyntaxUID.is_compressed:
                 return decode(path, dataset, index)
             return pixel_array(dataset, index=index)  # colour comes as RGB
-    except Exception as error:  # decoders of broken or unreadable streams raise many kinds; all mean the same to the user
+    except Exception as error:  # decoders raise many exceptions on broken streams; they all mean the same to the user
         name = getattr(dataset.file_meta.get("TransferSyntaxUID"), "name", "an unnamed transfer syntax")
         why = first_line(error).rstrip(":")
         raise InputError(f"{path}: its pixels cannot be decoded ({name}: {why}); {advice(dataset)}") from None
@@ -152,7 +152,7 @@ def _gray(stored: NDArray[Any], dataset: Dataset) -> NDArray[np.uint8]:
         shown = 1 - shown
     shown[padding] = 0
     if not np.isfinite(shown).all():
-        raise ValueError(f"{int((~np.isfinite(shown)).sum())} pixels are infinite or no number")
+        raise ValueError(f"{int((~np.isfinite(shown)).sum())} pixels are infinite or not a number")
     return np.round(255 * shown).astype(np.uint8)
 
 
@@ -168,13 +168,13 @@ def _windowed(values: Pixels, padding: NDArray[np.bool_], dataset: Dataset) -> P
         return window(values, center, width, str(dataset.get("VOILUTFunction") or "LINEAR"))
     inside = values[~padding]
     if not np.isfinite(inside).all():
-        raise ValueError(f"{int((~np.isfinite(inside)).sum())} pixels are infinite or no number")
+        raise ValueError(f"{int((~np.isfinite(inside)).sum())} pixels are infinite or not a number")
     low, high = (float(inside.min()), float(inside.max())) if inside.size else (0.0, 0.0)
     return np.clip((values - low) / max(high - low, 1e-300), 0, 1)
 
 
 def _padding(stored: NDArray[Any], dataset: Dataset) -> NDArray[np.bool_]:
-    """Find the pixels that stand for no tissue: one value, or from that value to the range's limit (PS3.3, C.7.5.1.1.2)."""
+    """Find the padding pixels: those of one value, or from that value to the range's limit (PS3.3, C.7.5.1.1.2)."""
     value = dataset.get("PixelPaddingValue")
     if value is None:
         return np.zeros(stored.shape, dtype=bool)
@@ -185,7 +185,7 @@ def _padding(stored: NDArray[Any], dataset: Dataset) -> NDArray[np.bool_]:
 
 
 def _as_stored(value: Any, stored: NDArray[Any], bits: int) -> float:
-    """Read the bits of an element as the pixels are read: many files write it as unsigned beside signed pixels, or the other way."""
+    """Read an element with the sign of the pixels: many files write it as unsigned beside signed pixels, or the reverse."""
     if stored.dtype.kind == "f":
         return float(value)
     number = int(value) % 2**16
@@ -211,4 +211,4 @@ def _first(value: Any) -> float | None:
 
 
 def _kind(dataset: Dataset) -> str:
-    return str(getattr(dataset.get("SOPClassUID"), "name", "of no named kind"))
+    return str(getattr(dataset.get("SOPClassUID"), "name", "of an unknown kind"))

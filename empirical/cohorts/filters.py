@@ -1,4 +1,4 @@
-"""The option ``--where``: keep the items whose columns are as asked, and count the others."""
+"""The option ``--where``: keep the items that meet the conditions, and count the others."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ORDERINGS: dict[str, Callable[[Any, float], Any]] = {"<": operator.lt, "<=": ope
 
 
 def keep_where(table: pd.DataFrame, conditions: Sequence[str]) -> tuple[pd.DataFrame, dict[str, int]]:
-    """Keep the rows that fulfil every condition; the counts say how many each left out, in their order.
+    """Keep the rows that meet every condition; the counts say how many rows each condition left out, applied in order.
 
     Examples
     --------
@@ -31,7 +31,7 @@ def keep_where(table: pd.DataFrame, conditions: Sequence[str]) -> tuple[pd.DataF
         counts[f"left_out_by_where_{condition.replace(' ', '')}"] = int((~kept).sum())
         table = table[kept]
     if conditions and table.empty:
-        raise InputError(f"--where {conditions[-1]}: leaves no item")
+        raise InputError(f"--where {conditions[-1]}: no item is left")
     return table.reset_index(drop=True), counts
 
 
@@ -55,7 +55,7 @@ def _fulfils(table: pd.DataFrame, condition: str) -> pd.Series:
 
 
 def _one_of(values: pd.Series, words: Sequence[str], condition: str) -> pd.Series:
-    """Tell which values are among the words; numbers are compared as numbers, so that 40 is 40.0; nothing is a missing one."""
+    """Tell which values are among the words; numbers are compared as numbers, so that 40 equals 40.0; an empty word is a missing value."""
     from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
     if not is_numeric_dtype(values) or is_bool_dtype(values):
@@ -63,5 +63,5 @@ def _one_of(values: pd.Series, words: Sequence[str], condition: str) -> pd.Serie
     try:
         numbers = [float(word) for word in words if word]
     except ValueError:
-        raise InputError(f"--where {condition}: the column holds numbers, and one of the values is none") from None
+        raise InputError(f"--where {condition}: the column has numbers, but one of the values is not a number") from None
     return values.isin(numbers) | (values.isna() & ("" in words))

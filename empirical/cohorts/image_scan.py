@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ImageScan:
-    """What was found of the images of a set."""
+    """Facts about the images of a set."""
 
     facts: pd.DataFrame  # a row for each image: ``sha256, width, height, mode`` (format of its stored pixels)
     signatures: Signatures  # (images, 128)
@@ -34,7 +34,7 @@ class ImageScan:
     problems: tuple[str, ...]  # a line for each image that could not be read
 
     def write_problems(self, folder: Path) -> None:
-        """Write ``broken.csv``, unless nothing is broken."""
+        """Write ``broken.csv``, if any image is broken."""
         if self.problems:
             import pandas as pd
 

@@ -1,4 +1,4 @@
-"""Opening one image file: every pixel format in, an RGB image or one clear line out; and paths that stay inside their folder."""
+"""Open one image file of any pixel format as RGB, or fail with one clear line; keep paths inside their folder."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".jp2", ".j2k")
 DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
-SMALLEST = 4  # pixels: an image with a shorter side shows nothing, and is a placeholder or a mistake
-HOW_TO_REPLACE = "put the old file back, or import the cohort again (and evaluate into a new folder)"
+SMALLEST = 4  # pixels: an image with a shorter side is a placeholder or a mistake
+HOW_TO_REPLACE = "restore the old file, or import the cohort again (and evaluate into a new folder)"
 BROKEN = (
     ArithmeticError,
     AttributeError,
@@ -31,12 +31,12 @@ BROKEN = (
     ValueError,
     struct.error,
 )
-"""What Pillow's decoders, and its reader of EXIF, raise on a broken file."""
-WIDE_MODES = ("I", "F")  # 16-bit, 32-bit and floating-point pixels, which Pillow would clip at 255
+"""Exceptions of Pillow's decoders, and of its reader of EXIF, on a broken file."""
+WIDE_MODES = ("I", "F")  # 16-bit, 32-bit and floating-point pixels: Pillow would clip them at 255
 
 
 def open_rgb(path: Path, imported: str = "", frame: int = 0) -> Image.Image:
-    """Read an image file (`read_image`) as 8-bit RGB; refuse one whose SHA-256 is not the one it was imported with, where that is given."""
+    """Read an image file (`read_image`) as 8-bit RGB; if its SHA-256 at import is given, refuse a file that has changed."""
     if not imported:
         return refuse_tiny(path, read_image(path, frame=frame)[0])
     try:
@@ -48,7 +48,7 @@ def open_rgb(path: Path, imported: str = "", frame: int = 0) -> Image.Image:
     try:
         return refuse_tiny(path, read_image(path, content, frame=frame)[0])
     except InputError as error:
-        raise InputError(f"{error}; it is as it was imported: import again with --skip-broken") from None
+        raise InputError(f"{error}; it has not changed since the import: import again with --skip-broken") from None
 
 
 def refuse_tiny(path: Path, image: Image.Image) -> Image.Image:
@@ -61,8 +61,8 @@ def refuse_tiny(path: Path, image: Image.Image) -> Image.Image:
 def read_image(path: Path, content: bytes | None = None, behind: str = "white", frame: int = 0) -> tuple[Image.Image, str]:
     """Read an image file as 8-bit RGB, and the format of its stored pixels (Pillow's mode, or DICOM's photometric interpretation).
 
-    What is transparent shows the colour that lies `behind`. `frame` chooses one of several pictures, counted from 1; 0 asks for a file of
-    one.
+    Transparent parts show the colour `behind`. `frame` chooses one of several pictures, counted from 1; with 0 the file must have one
+    picture.
     """
     from PIL import Image
 
@@ -81,13 +81,13 @@ def read_image(path: Path, content: bytes | None = None, behind: str = "white", 
     except FileNotFoundError:
         raise InputError(f"{path}: no such image") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise InputError(f"{path}: has more pixels than any plausible image; make it smaller") from None
+        raise InputError(f"{path}: has too many pixels for a plausible image; make it smaller") from None
     except BROKEN as error:
         raise InputError(f"{path}: cannot be read as an image ({first_line(error)})") from None
 
 
 def is_dicom(path: Path) -> bool:
-    """Decide whether a file is read as DICOM: by its suffix, or where it has none that we know, by its first bytes."""
+    """Decide whether a file is read as DICOM: by its suffix, or, without a known suffix, by its first bytes."""
     if path.suffix.lower() in (*DICOM_SUFFIXES, *IMAGE_SUFFIXES):
         return path.suffix.lower() in DICOM_SUFFIXES
     try:
@@ -95,7 +95,7 @@ def is_dicom(path: Path) -> bool:
             return False
         with path.open("rb") as stream:
             return stream.read(132)[128:] == b"DICM"
-    except PermissionError:  # it may be: reading it says what is wrong, where passing over it would say nothing
+    except PermissionError:  # it may be DICOM: reading it gives a clear error, while skipping it would be silent
         return True
     except OSError:
         return False
@@ -117,7 +117,7 @@ def _decode(path: Path, content: bytes | None, behind: str, frame: int) -> tuple
         if image.width * image.height > (Image.MAX_IMAGE_PIXELS or float("inf")):  # threads share warning filters
             raise Image.DecompressionBombError
         frames = getattr(image, "n_frames", 1)
-        if image.format != "MPO" or frame:  # MPO: a phone's JPEG with a preview behind it: the first is the photograph
+        if image.format != "MPO" or frame:  # MPO is a phone's JPEG with a preview after it: the first picture is the photograph
             refuse_frame(path, frames, frame)
         if frame > 1:
             image.seek(frame - 1)
@@ -134,13 +134,13 @@ def _narrow(image: Image.Image) -> Image.Image:
     if not np.isfinite(pixels).all():
         raise ValueError(f"{int((~np.isfinite(pixels)).sum())} pixels are infinite or no number")
     if "transparency" in image.info:
-        raise ValueError("a transparent gray level among 16 bits; save it without")
+        raise ValueError("it is a 16-bit image with a transparent gray level; save it without transparency")
     low, high = float(pixels.min()), float(pixels.max())
     return Image.fromarray(np.round(255 * (pixels - low) / max(high - low, 1e-300)).astype(np.uint8))
 
 
 def _opaque(image: Image.Image, behind: str) -> Image.Image:
-    """Lay an image that is transparent in places over a colour, as a viewer does: what its hidden pixels hold is arbitrary."""
+    """Lay a partly transparent image over a colour, as a viewer does, since the hidden pixels have arbitrary values."""
     from PIL import Image
 
     if not image.has_transparency_data:
@@ -148,14 +148,14 @@ def _opaque(image: Image.Image, behind: str) -> Image.Image:
     layer = image.convert("RGBA")
     least, most = layer.getchannel("A").getextrema()
     if most == 0:
-        raise ValueError("all of it is transparent; save it without transparency")
+        raise ValueError("the whole image is transparent; save it without transparency")
     if least == 255:
         return layer
     return Image.alpha_composite(Image.new("RGBA", layer.size, behind), layer)
 
 
 def is_safe_path(path: str) -> bool:
-    """Check that a path is relative and does not climb.
+    """Check that a path is relative and does not leave its folder.
 
     Examples
     --------
@@ -167,7 +167,7 @@ def is_safe_path(path: str) -> bool:
 
 
 def is_text(name: str) -> bool:
-    """Tell whether a name can be written as UTF-8; a file's name may be any bytes, and what is no UTF-8 comes as halves of surrogate pairs.
+    """Tell whether a name can be written as UTF-8: a file name may be any bytes, and other bytes appear as half surrogate pairs.
 
     Examples
     --------
@@ -182,7 +182,7 @@ def is_text(name: str) -> bool:
 
 
 def spellings(name: str) -> list[str]:
-    """List the names under which an image may lie that a table names: with its ending in capitals or not, or without one in the table.
+    """List the possible file names of an image in a table: with the suffix in upper or lower case, or added where the table has none.
 
     Examples
     --------
@@ -196,12 +196,12 @@ def spellings(name: str) -> list[str]:
 
 
 def inside(root: Path, relative: str) -> Path:
-    """Join a path to its root, and refuse one that leads out of it, as a link may; the file need not exist."""
+    """Join a path to its root, and refuse a path that leads out of it (for example by a link); the file need not exist."""
     path = root / relative
     try:
         stays = path.resolve().is_relative_to(root.resolve())
     except (OSError, RuntimeError):  # a loop of symbolic links
-        raise InputError(f"{path}: is a symbolic link that leads in a circle; replace it by the file") from None
+        raise InputError(f"{path}: is a symbolic link that points back to itself; replace it by the file") from None
     if not stays:
-        raise InputError(f"{path}: leads out of {root}; put the file there, or name the folder where it really is")
+        raise InputError(f"{path}: leads out of {root}; put the file into that folder, or give the folder where it is")
     return path

@@ -1,4 +1,4 @@
-"""What every reader of image sets ends with: filter, open each image once, split, save, and count what was left out."""
+"""The last steps of every import: filter, open each image once, split, save, and count the items left out."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from see_in_pairs.errors import InputError, did_you_mean, first_few
 if TYPE_CHECKING:
     import pandas as pd
 
-MOST_STRATA = 8  # distinct values of a column to stratify by; more in a large set
+MOST_STRATA = 8  # distinct values of a column to stratify by; a large set may have more
 
 
 class ImportSettings(TypedDict, total=False):
-    """What every reader takes besides its own options; see `finish_import`."""
+    """Options that every reader takes besides its own; see `finish_import`."""
 
     fractions: Fractions
     seed: int
@@ -41,22 +41,22 @@ class ImportSettings(TypedDict, total=False):
 
 
 class TableImportSettings(ImportSettings, total=False):
-    """What readers of a table take besides, whose rows may lack their image."""
+    """Further options of readers of a table, whose rows may have no image."""
 
     only_present: bool
 
 
 @dataclass(frozen=True)
 class CohortDraft:
-    """What a reader knows before images have been opened."""
+    """Result of a reader before any image is opened."""
 
     root: Path  # the folder that image paths are relative to
     info: CohortInfo  # names and words; ``image_root``, ``counts`` and ``parameters`` are filled in by `finish_import`
-    # items with ``item_id, label, patient_id, image`` (``''`` where there is none) and what else is known; ``split`` where given
+    # items with ``item_id, label, patient_id, image`` (``''`` where there is none) and other known columns; ``split`` where given
     table: pd.DataFrame
     counts: dict[str, int]  # how many rows were left out so far, by reason
     options: dict[str, Any] = field(default_factory=dict)  # the reader's own options, to be recorded
-    no_patients: str = ""  # why images that count as patients of their own may share a patient; `finish_import` counts them and warns
+    no_patients: str = ""  # why images that count as separate patients may share a patient; `finish_import` counts them and warns
 
 
 def finish_import(
@@ -73,12 +73,12 @@ def finish_import(
     frame: int = 0,
     quiet: bool = False,
 ) -> Cohort:
-    """Make a cohort of what a reader has read, and save it, with signatures of its images, and ``broken.csv`` where images were skipped.
+    """Make a cohort from a reader's result and save it, with signatures of its images, and ``broken.csv`` if images were skipped.
 
-    `fractions` are the shares of patients for the splits, `where` the conditions on items (`empirical.cohorts.filters`), `stratify` columns
-    that every split is to have in the same shares; `resplit` ignores splits that the set comes with. Rows without an image stop the import
-    unless `only_present`, images that cannot be read unless `skip_broken`; both are counted. `frame` is the picture to take of files that
-    hold several, counted from 1, where the table has no column ``frame``.
+    `fractions` are the shares of patients for the splits, `where` the conditions on items (`empirical.cohorts.filters`), `stratify` the
+    columns whose shares are the same in every split. `resplit` ignores the splits of the set itself. Rows without an image stop the import
+    unless `only_present`, unreadable images unless `skip_broken`; both are counted. `frame` is the picture to take from files with several
+    pictures, counted from 1, where the table has no column ``frame``.
     """
     for what, text in {
         "--root": str(draft.root),
@@ -123,32 +123,32 @@ def finish_import(
 
 
 def _doubts(table: pd.DataFrame) -> list[str]:
-    """Warn of images that may not be of a patient, or are not stored like the others."""
+    """Warn about images that may not show a patient, or are not stored like the others."""
     doubts, masks = [], mask_suspects(table)
     if masks.any():
         shown = first_few(list(table.loc[masks, "item_id"]))
-        doubts.append(f"{int(masks.sum())} images may be masks, by 1 bit a pixel or by their names ({shown}); leave them out (--exclude)")
+        doubts.append(f"{int(masks.sum())} images may be masks, by 1 bit per pixel or by name ({shown}); leave them out (--exclude)")
     modes = table["mode"].value_counts()
     if len(modes) > 1:
         stored = first_few([f"{mode} ({number})" for mode, number in modes.items()], 6)
-        doubts.append(f"images are stored in several kinds of pixels: {stored}; where a kind goes with a class, it gives the class away")
+        doubts.append(f"images have several pixel formats: {stored}; a format that goes with a class gives the class away")
     return doubts
 
 
 def _frames(table: pd.DataFrame, frame: int) -> pd.DataFrame:
-    """Note the picture that is to be taken of each file; a file gives one, since all that is kept of a file is kept by its hash."""
+    """Record which picture is taken from each file; a file gives only one, since all stored data are found by the file's hash."""
     if frame < 0:
         raise InputError(f"--frame {frame}: pictures are counted from 1")
     table = table.assign(frame=frame) if frame and "frame" not in table else table
     if "frame" in table and (again := table["image"].duplicated()).any():
         raise InputError(
-            f"{first_few(list(table.loc[again, 'image'].unique()))}: gives several items; save each picture as a file of its own"
+            f"{first_few(list(table.loc[again, 'image'].unique()))}: gives several items; save each picture as a separate file"
         )
     return table
 
 
 def require_folder(root: Path | str) -> Path:
-    """Resolve the folder of an image set, and refuse one that is not there."""
+    """Resolve the folder of an image set, and refuse a missing one."""
     root = Path(root)
     if not root.is_dir():
         raise InputError(f"--root {root}: {'is a file, not a folder' if root.exists() else 'no such folder'}")
@@ -156,7 +156,7 @@ def require_folder(root: Path | str) -> Path:
 
 
 def keep_present(table: pd.DataFrame, present: pd.Series, only_present: bool, what: str) -> pd.DataFrame:
-    """Keep the rows that have an image; where some have none stop, unless `only_present`."""
+    """Keep the rows that have an image; stop if some have none, unless `only_present`."""
     missing = list(table.loc[~present, "item_id"])
     if missing and not only_present:
         raise InputError(
@@ -180,7 +180,7 @@ def assemble(out: Path | str, info: CohortInfo, table: pd.DataFrame) -> Cohort:
 def _splits(
     table: pd.DataFrame, healthy: str, fractions: Fractions, seed: int, stratify: Sequence[str], resplit: bool, quiet: bool
 ) -> pd.Series:
-    """Keep the splits that a set comes with where they hold train and test; else split by patient. A prior stays beside its patient."""
+    """Keep the splits of the set itself if they include train and test; else split by patient. A prior stays beside its patient."""
     if "split" in table and {"train", "test"} <= set(table["split"]) and not resplit:
         return table["split"]
     if "split" in table and (table["split"] != "").any():
@@ -188,7 +188,7 @@ def _splits(
     strata = _strata(table, stratify) if stratify else None
     split = split_by_patient(table["patient_id"], table["label"] != healthy, fractions, seed, strata)
     if len(fractions) == 4 and fractions[3] > 0 and not (split == "reference").any():
-        raise InputError("--fractions: no patient is left to be set aside for references; they need patients with healthy images only")
+        raise InputError("--fractions: no patient is left for references; these must be patients with healthy images only")
     return split.mask(table["serves"] == "prior", "reference") if "serves" in table else split
 
 
@@ -198,13 +198,13 @@ def _strata(table: pd.DataFrame, columns: Sequence[str]) -> pd.Series:
             raise InputError(
                 f"--stratify {column}: no such column (there are {first_few(list(table.columns), 15)}){did_you_mean(column, table.columns)}"
             )
-        if table[column].nunique() > max(MOST_STRATA, table["patient_id"].nunique() / 20):  # strata of a patient or two cannot be split
-            raise InputError(f"--stratify {column}: has {table[column].nunique()} different values; take a column with a few")
+        if table[column].nunique() > max(MOST_STRATA, table["patient_id"].nunique() / 20):  # strata of one or two patients cannot be split
+            raise InputError(f"--stratify {column}: has {table[column].nunique()} different values; choose a column with fewer values")
     return table[list(columns)].astype(str).agg("\x1f".join, axis=1)
 
 
 def _with_queries(table: pd.DataFrame) -> NDArray[np.bool_]:
-    """Find the items that can be of use: a prior is so to its own patient's queries only."""
+    """Find the items that can be used: a prior can be used only for its own patient's queries."""
     prior = table["serves"] == "prior" if "serves" in table else table["item_id"] == ""
     return np.asarray(~prior | table["patient_id"].isin(table.loc[~prior, "patient_id"]))
 

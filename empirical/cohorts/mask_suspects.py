@@ -1,4 +1,4 @@
-"""Images that may be masks of a lesion: image sets often have a mask beside each image, in the same folder."""
+"""Images that may be lesion masks: image sets often have a mask beside each image, in the same folder."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MASK_NAME = re.compile(
 
 
 def mask_suspects(table: pd.DataFrame) -> pd.Series:
-    """Whether each item of a cohort's table has 1 bit a pixel, or is named after another: ``a_mask.png`` beside ``a.png``."""
+    """Whether each item of a cohort's table has 1 bit per pixel, or is named after another: ``a_mask.png`` beside ``a.png``."""
     stems = {_stem(image) for image in table["image"]}
 
     def _has_twin(image: str) -> bool:

@@ -1,4 +1,4 @@
-"""A perceptual hash of each image before it is cut to bits: its signature, by which changed copies are found."""
+"""The signature of each image: a perceptual hash that is not reduced to bits. Changed copies are found by it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Signatures = NDArray[np.float16]
 
 
 def signature(image: Image.Image) -> Signatures:
-    """Compute the signature of an image, (128,), of unit length; zeros for an image of one gray.
+    """Compute the signature of an image, (128,), of unit length; zeros for an image of a single gray level.
 
     These are the lowest coefficients of the discrete cosine transform of its gray thumbnail of 32 x 32 pixels, without the mean.
     """
@@ -39,9 +39,9 @@ def signature(image: Image.Image) -> Signatures:
 
 
 def load_signatures(cohort: Cohort) -> tuple[Signatures, list[str]]:
-    """Load the signatures of a cohort's images, (items, 128) in the order of the table, and compute those that are not saved yet.
+    """Load the signatures of a cohort's images, (items, 128) in the order of the table, and compute the missing ones.
 
-    Rows are NaN where an image cannot be read; the list says for each of these why.
+    Rows are NaN where an image cannot be read; the list gives the reason for each.
     """
     known = _read(cohort.folder / FILE)
     names = [str(name) for name in cohort.table["sha256"]]
@@ -67,12 +67,12 @@ def save_signatures(folder: Path, hashes: list[str], values: Signatures) -> None
     try:
         with atomic_path(folder / FILE) as temporary, temporary.open("wb") as stream:
             np.savez(stream, sha256=np.array([hashes[row] for row in rows], dtype="S64"), signature=values[rows])
-    except OSError:  # no right to write there, a read-only or a full disk: they are computed again next time
+    except OSError:  # no permission, a read-only or a full disk: signatures are computed again next time
         return
 
 
 def _read(path: Path) -> dict[str, Signatures]:
-    """Read what is saved; a file that is cut or of another form counts as none, since all of it can be computed again."""
+    """Read the saved signatures; a damaged file is ignored, since everything can be computed again."""
     try:
         with np.load(path, allow_pickle=False) as content:
             names, values = content["sha256"], content["signature"]
@@ -96,7 +96,7 @@ def _try(cohort: Cohort) -> Callable[[str], tuple[Signatures, str]]:
 
 
 def _lowest() -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Order coefficients by their diagonal, the mean left out."""
+    """Order coefficients by their diagonal, without the mean."""
     row, column = np.indices((SIDE, SIDE)).reshape(2, -1)
     order = np.lexsort((row, row + column))[1 : LENGTH + 1]
     return row[order], column[order]

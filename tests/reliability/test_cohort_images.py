@@ -57,11 +57,11 @@ def transparent(alpha: np.ndarray) -> bytes:
 
 
 BROKEN = {
-    "not_a_number.tif": (not_a_number(), "1 pixels are infinite or no number"),
-    "infinite.tif": (infinite(), "256 pixels are infinite or no number"),
+    "not_a_number.tif": (not_a_number(), "1 pixels are infinite or not a number"),
+    "infinite.tif": (infinite(), "256 pixels are infinite or not a number"),
     "exif.jpg": (broken_exif(), "cannot be read as an image"),
     "without_dimensions.tif": (without_dimensions(), "cannot be read as an image"),
-    "transparent.png": (transparent(np.zeros((16, 16), np.uint8)), "all of it is transparent"),
+    "transparent.png": (transparent(np.zeros((16, 16), np.uint8)), "the whole image is transparent"),
     "transparent_level.png": (encoded("PNG", PIXELS[..., 0].astype(np.uint16) * 9, transparency=9), "transparent gray level"),
 }
 

@@ -103,7 +103,7 @@ def test_a_moving_gif_is_several_pictures(tmp_path: Path) -> None:
         picture(tmp_path / "set" / "well" / f"{number}.png")
         picture(tmp_path / "set" / "ill" / f"{number}.png")
     frames[0].save(tmp_path / "set" / "ill" / "moving.gif", save_all=True, append_images=frames[1:])
-    with pytest.raises(InputError, match=r"moving\.gif: holds 3 pictures"):
+    with pytest.raises(InputError, match=r"moving\.gif: has 3 pictures"):
         import_folder(tmp_path / "set", tmp_path / "out", healthy="well", quiet=True)
 
 

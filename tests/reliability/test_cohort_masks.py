@@ -35,7 +35,7 @@ def test_masks_are_told_in_a_warning_and_by_the_audit(tmp_path: Path, capsys: py
     said = capsys.readouterr().err
     assert "warning: 6 images may be masks" in said
     assert "--exclude" in said
-    assert "several kinds of pixels: RGB (10), 1 (6)" in said
+    assert "several pixel formats: RGB (10), 1 (6)" in said
     (finding,) = [finding for finding in audit(cohort) if finding.name == "possible_masks"]
     assert (finding.severity, len(finding.rows)) == ("warn", 6)
     assert all("_mask" in row for row in finding.rows)

@@ -1,10 +1,10 @@
 r"""Channelised Hotelling observers: what can be learned from n cases when an image is seen through a few channels.
 
-Between the ideal observer, who knows all covariances, and a network, which learns everything, stands the linear observer of image quality
-studies (Barrett and Myers 2004, ch. 14): an image x becomes the few numbers :math:`v=Ux`, and the rule is the plug-in linear discriminant
-of v. `channel_profiles` makes U, `learn` the rule, `detectability` says how good the rule of infinitely many cases would be, without the
-bias of a finite sample and with an interval, and `gain` compares two observers. Three observers see the query alone, the query minus the
-reference, or both together, as those of `theory.models.ideal_observers` do.
+The ideal observer knows all covariances; a network learns everything. Between them is the linear observer of image quality studies (Barrett
+and Myers 2004, ch. 14). It reduces an image x to a few numbers :math:`v=Ux`; its rule is the plug-in linear discriminant of v.
+`channel_profiles` makes U and `learn` the rule. `detectability` estimates how good the rule of infinitely many cases would be, without the
+bias of a finite sample and with an interval. `gain` compares two observers. The three observers see the query alone, the query minus the
+reference, or both together, as in `theory.models.ideal_observers`.
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ class ChannelizedObserver:
         internal_noise: float = 0.0,
         seed: int | np.random.Generator | None = None,
     ) -> Floats:
-        """Score images; the larger, the more like diseased ones.
+        """Score images; a higher score means more like the diseased images.
 
         Parameters
         ----------
@@ -159,7 +159,7 @@ class ChannelizedObserver:
         internal_noise : float, default 0.0
             Standard deviation of noise added to each score, in units of `score_sd`: human observers do not repeat themselves.
         seed : int or numpy.random.Generator, optional
-            Of the internal noise.
+            Seed of the internal noise.
 
         Returns
         -------
@@ -179,14 +179,15 @@ class ChannelizedObserver:
         """
         outputs = seen(query, reference, self.observer)
         require(
-            outputs.shape[-1] == len(self.template), f"query: {outputs.shape[-1]} numbers a place, the template has {len(self.template)}"
+            outputs.shape[-1] == len(self.template),
+            f"query: {outputs.shape[-1]} numbers per place, but the template has {len(self.template)}",
         )
         scores = outputs @ self.template
         if scores.ndim == 2:
             scores = scores.max(axis=1)
         noise = float(non_negative(internal_noise, "internal_noise"))
         if noise:
-            require(seed is not None, "seed: internal noise is random; give one")
+            require(seed is not None, "seed: internal noise is random; give a seed")
             scores = scores + noise * self.score_sd * np.random.default_rng(seed).standard_normal(len(scores))
         return np.asarray(scores)
 
@@ -199,7 +200,7 @@ def learn(
     Parameters
     ----------
     query : array_like, shape (n, p)
-        Channel outputs of the queries, the lesion (or where it would be) at the channels' centre.
+        Channel outputs of the queries. The centre of the channels is the place of the lesion, in healthy images too.
     labels : array_like of bool, shape (n,)
         Whether each query is diseased.
     reference : array_like, shape (n, p), optional
@@ -248,7 +249,7 @@ def learn(
     covariance = (1 - weight) * covariance + weight * np.trace(covariance) / size * np.eye(size)
     require(
         np.linalg.matrix_rank(covariance, hermitian=True) == size,
-        "query: channels are combinations of each other; take fewer, or shrinkage",
+        "query: some channels are linear combinations of others; use fewer channels, or shrinkage",
     )
     template = np.linalg.solve(covariance, means[1] - means[0])
     spread = float(np.sqrt(template @ covariance @ template))
@@ -257,12 +258,12 @@ def learn(
 
 def _cases(query: ArrayLike, labels: ArrayLike, reference: ArrayLike | None, observer: str) -> tuple[Floats, np.ndarray]:
     features = seen(query, reference, observer)
-    require(features.ndim == 2, "query: learning needs one place an image, shape (n, p)")
+    require(features.ndim == 2, "query: learning needs one place per image, shape (n, p)")
     flags = np.asarray(labels)
     require(flags.shape == (len(features),), f"labels: give one for each of the {len(features)} images")
     require(np.isin(flags, (0, 1)).all(), "labels: must be 0 (healthy) or 1 (diseased)")
     flags = flags.astype(bool)
-    require(min(flags.sum(), (~flags).sum()) >= 2, "labels: each class needs two images at least")
+    require(min(flags.sum(), (~flags).sum()) >= 2, "labels: each class needs at least two images")
     return features, flags
 
 
@@ -391,7 +392,7 @@ def gain(
     clusters: Sequence[object] | ArrayLike | None = None,
     level: float = 0.95,
 ) -> ObserverEstimate:
-    """Estimate how much more of the lesion one observer sees than another, on the same images.
+    """Estimate the gain in AUROC of one observer over another, on the same images.
 
     Parameters
     ----------
@@ -484,7 +485,7 @@ def _jackknife(
     require(names.shape == flags.shape, f"clusters: give one for each of the {len(flags)} images")
     _, codes = np.unique(names, return_inverse=True)
     groups = int(codes.max()) + 1
-    require(groups >= 3, "clusters: a jackknife needs three patients at least")
+    require(groups >= 3, "clusters: a jackknife needs at least three patients")
     order = np.argsort(codes, kind="stable")
     starts = np.searchsorted(codes[order], np.arange(groups))
     left = np.stack([np.bincount(codes, weights=~flags, minlength=groups), np.bincount(codes, weights=flags, minlength=groups)], axis=1)
@@ -514,7 +515,7 @@ def _jackknife(
 
 
 def _noncentrality(statistic: float, numerator: int, denominator: int, probability: float) -> float:
-    """Noncentrality at which F is at most `statistic` with a probability; 0 where that is beyond every noncentrality."""
+    """Noncentrality at which F is at most `statistic` with the given probability; 0 where no noncentrality gives that."""
 
     def excess(noncentrality: float) -> float:
         return float(special.ncfdtr(numerator, denominator, noncentrality, statistic)) - probability
@@ -528,5 +529,5 @@ def _noncentrality(statistic: float, numerator: int, denominator: int, probabili
 
 
 def _level(level: float) -> float:
-    require(0 < level < 1, "level: must lie between 0 and 1, as 0.95 does")
+    require(0 < level < 1, "level: must be between 0 and 1, for example 0.95")
     return level

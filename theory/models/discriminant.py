@@ -41,7 +41,7 @@ def direction_rule(p: int, distance: float, h: float, nodes: int = 240) -> tuple
 
 
 def _signed_rule(distance: float, h: float, x: Floats, w: Floats) -> tuple[Floats, Floats, Floats]:
-    """As `direction_rule` for one feature: the learned difference may have the wrong sign, so each side is integrated on its own."""
+    """As `direction_rule` for one feature: the learned difference may have the wrong sign, so each sign is integrated separately."""
     reach = 12 * np.sqrt(h)
     low, high = distance - reach, distance + reach
     edges = [low, 0.0, high] if low < 0 < high else [low, high]

@@ -108,7 +108,7 @@ def hotelling(
     Raises
     ------
     InputError
-        When shapes do not fit, or no images have these covariances.
+        When shapes do not fit, or the matrices cannot be covariances of images.
 
     Notes
     -----
@@ -171,12 +171,12 @@ def _cholesky(covariance: Floats, name: str) -> Floats:
     try:
         return cholesky(covariance, lower=True, check_finite=False)
     except np.linalg.LinAlgError:
-        raise InputError(f"{name}: not positive definite, so no images have this covariance") from None
+        raise InputError(f"{name}: not positive definite, so it cannot be the covariance of images") from None
 
 
 @dataclass(frozen=True, repr=False)
 class Scanning(Result):
-    """Areas under the ROC curve of the ideal observer who does not know the lesion's place.
+    """Areas under the ROC curve of an ideal observer who does not know where the lesion is.
 
     Parameters
     ----------
@@ -222,7 +222,7 @@ def scanning(
     Raises
     ------
     InputError
-        When shapes do not fit, or no images have these covariances.
+        When shapes do not fit, or the matrices cannot be covariances of images.
 
     Notes
     -----
@@ -232,7 +232,7 @@ def scanning(
 
     with y the query, the difference, or the query minus its prediction from the reference, R its covariance, and the rows of S
     the signals. The K scores t are sufficient and jointly normal, :math:`t\sim N(G_{\cdot j}, G)` with the lesion at place j and
-    :math:`N(0, G)` without, so they are drawn in place of images. One draw serves the three observers: with
+    :math:`N(0, G)` without, so they are drawn instead of images. One draw serves the three observers: with
     :math:`A_i = R_i^{-1}S^\top` the scores of observers i and j have covariance :math:`A_i^\top\mathrm{Cov}(y_i,y_j)A_j`.
     The MCSE is DeLong's (1988).
     """

@@ -105,8 +105,8 @@ def mean_squares(logits: ArrayLike, labels: ArrayLike) -> dict[str, Floats]:
 
 
 def nested_mean_squares(logits: ArrayLike, labels: ArrayLike) -> dict[str, Floats]:
-    """As `mean_squares`, where every patient has references of its own: ``PR`` is reference within patient, and ``PR`` and ``E`` have n in
-    place of n - 2 degrees of freedom."""
+    """As `mean_squares`, where every patient has its own references: ``PR`` is reference within patient, and ``PR`` and ``E`` have n
+    instead of n - 2 degrees of freedom."""
     values, diseased = _checked_design(logits, labels)
     n, R, S = values.shape[-3:]
     patient, _, by_seed, _ = _effects(_centred(values, diseased))
@@ -126,8 +126,8 @@ def _checked_design(logits: ArrayLike, labels: ArrayLike) -> tuple[Floats, np.nd
         values.ndim >= 3 and values.shape[-3] == len(diseased),
         "logits: must have axes patients, references, seeds; labels: one per patient",
     )
-    require(min(values.shape[-2:]) >= 2, "logits: two references and two seeds at least, to tell the components apart")
-    require(min(diseased.sum(), (~diseased).sum()) >= 2, "labels: two patients of each class at least")
+    require(min(values.shape[-2:]) >= 2, "logits: give at least two references and two seeds, to tell the components apart")
+    require(min(diseased.sum(), (~diseased).sum()) >= 2, "labels: give at least two patients of each class")
     return values, diseased
 
 
@@ -221,9 +221,9 @@ def bootstrap_components(
 
     Notes
     -----
-    Of :math:`n_c` patients drawn with replacement from a class some are the same, and vary about their mean by :math:`1 - 1/n_c` of what
-    the class does, in expectation. Their logits are stretched by the root of its inverse: a residual that is known to two parts in a
-    hundred, from 50 patients of each class, would otherwise be drawn two parts in a hundred too low.
+    Among :math:`n_c` patients drawn with replacement from a class, some are drawn twice. Their expected variance about their mean is
+    :math:`1 - 1/n_c` of the variance in the class. So their logits are stretched by the root of the inverse of this factor. Without that,
+    the variance would be 2 % too low with 50 patients of each class.
     """
     values, diseased = np.asarray(logits, dtype=np.float64), np.asarray(labels, dtype=bool)
     estimate, rng = crossed_components(values, diseased), np.random.default_rng(seed)
@@ -251,7 +251,7 @@ def logits_of(table: pd.DataFrame, value: str = "logit") -> tuple[Floats, np.nda
             f"table of logits: {len(ordered)} rows for {' x '.join(map(str, shape))} patients x references x seeds; each must occur once"
         )
     labels = ordered["label"].to_numpy(dtype=bool).reshape(shape)
-    require(labels == labels[:, :1, :1], "table of logits: a patient has two labels")
+    require(labels == labels[:, :1, :1], "table of logits: a patient has two different labels")
     return ordered[value].to_numpy(dtype=np.float64).reshape(shape), labels[:, 0, 0]
 
 
@@ -261,7 +261,10 @@ def paired_correlation(
     r"""Within-class correlation of query and reference scores, with interval :math:`\tanh(\mathrm{atanh}\,\hat\rho\pm z/\sqrt{\nu-2})` on
     :math:`\nu=n-2` degrees of freedom; wider where queries share `references`, given by the images' ids (T10.3a)."""
     scores, diseased = np.stack([finite(query, "query"), finite(reference, "reference")]), np.asarray(labels, dtype=bool)
-    require(scores.shape[1] >= 5 and min(diseased.sum(), (~diseased).sum()) >= 2, "labels: five pairs, and two of each class, at least")
+    require(
+        scores.shape[1] >= 5 and min(diseased.sum(), (~diseased).sum()) >= 2,
+        "labels: give at least five pairs, and at least two of each class",
+    )
     magnitude = np.abs(scores).max(axis=1)
     for label in (False, True):
         scores[:, diseased == label] -= scores[:, diseased == label].mean(axis=1, keepdims=True)
@@ -277,7 +280,7 @@ def paired_correlation(
 
 def _shared_half(scores: Floats, estimate: float, codes: np.ndarray, level: float, half: float) -> float:
     """Half the interval of atanh rho with shared references: the variance of sums over each reference, and Student's t on their effective
-    number (that of equally used ones) minus one; not below `half`, that of references of each query's own."""
+    number (of equally used references) minus one. It is at least `half`, the value where each query has its own references."""
     used = np.bincount(codes)
     if used.max() == 1:
         return half
@@ -292,7 +295,7 @@ def intraclass_correlation(groups: ArrayLike, level: float = 0.95) -> tuple[Floa
     r"""Intraclass correlation of groups of k scores, shape (..., groups, k), with its exact interval (Donner 1986; Shrout and Fleiss 1979):
     :math:`\frac{MSB-MSW}{MSB+(k-1)MSW}`, and for the ends the same with F divided by its upper and lower quantile."""
     scores = finite(groups, "groups")
-    require(scores.ndim >= 2 and min(scores.shape[-2:]) >= 2, "groups: two groups of two scores at least")
+    require(scores.ndim >= 2 and min(scores.shape[-2:]) >= 2, "groups: give at least two groups of at least two scores")
     count, k = scores.shape[-2:]
     means = scores.mean(axis=-1)
     ratio = k * means.var(axis=-1, ddof=1) / (scores.var(axis=-1, ddof=1).mean(axis=-1))

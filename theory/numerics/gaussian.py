@@ -1,4 +1,4 @@
-"""Error and AUROC of a linear score that is normal in each class with equal variance: the two formulas everything else feeds.
+"""Error and AUROC of a linear score that is normal in each class with equal variance: the two formulas that all statements use.
 
 With the separation D = (shift of the mean) / (standard deviation within a class), see `error_of` and `auc_of`.
 """
@@ -71,8 +71,8 @@ def normal_density(x: ArrayLike) -> Floats:
 
 
 def two_sided_bound(false_alarm: float, tests: int) -> float:
-    """Bound on abs(z) with which several tests together have a false alarm at most so often: the normal quantile at the Bonferroni level
-    ``false_alarm / (2 tests)``.
+    """Bound on abs(z) at which the probability of any false alarm in several tests is at most `false_alarm`: the normal quantile at the
+    Bonferroni level ``false_alarm / (2 tests)``.
 
     Examples
     --------

@@ -13,7 +13,7 @@ from scipy.special import bdtr, bdtrc, ndtri, stdtr
 from see_in_pairs.roc import placements
 from theory.numerics.validation import Floats
 
-ROUNDING = 1e-13  # of sums and ratios: what is the same in every replicate differs from its closed form by no more
+ROUNDING = 1e-13  # of sums and ratios: a value that is the same in every replicate differs from its closed form by no more than this
 ENOUGH_OUTCOMES = 10_000  # of either kind: then skewness moves a z of 5 by less than 0.1 and the normal score serves
 
 
@@ -23,7 +23,7 @@ class MonteCarloEstimate:
 
     value: float
     mcse: float
-    replicates: int  # independent ones that it rests on
+    replicates: int  # number of independent replicates
 
     def z_against(self, truth: float, allowance: float = 0.0) -> float:
         """Signed distance from a value beyond the allowance, in MCSEs; with few replicates, the normal score of Student's t."""
@@ -170,7 +170,7 @@ def stream(seed: int, *names: str, batch: int = 0) -> np.random.Generator:
 
 def covariance_root(covariance: ArrayLike) -> Floats:
     """Factor R of a covariance matrix (p, p), singular ones too: ``R @ R.T`` is the covariance."""
-    # not Cholesky: near-duplicate references make the matrix singular, and rounding its eigenvalues negative
+    # not Cholesky: near-duplicate references make the matrix singular, and rounding can make eigenvalues negative
     values, vectors = np.linalg.eigh(np.asarray(covariance, dtype=np.float64))
     return vectors * np.sqrt(np.clip(values, 0, None))
 

@@ -41,7 +41,7 @@ def bivariate_normal_cdf(h: ArrayLike, k: ArrayLike, r: ArrayLike) -> Floats:
     """
     h, k, r = np.broadcast_arrays(*(np.asarray(value, dtype=np.float64) for value in (h, k, r)))
     width = np.sqrt((1 - r) * (1 + r))
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # the cases of |r| = 1 and h = k = 0 are taken from elsewhere below
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # the cases |r| = 1 and h = k = 0 are handled below
         slope_h, slope_k = _slope(h, k, r, width), _slope(k, h, r, width)
     outside = (h * k < 0) | ((h * k == 0) & (h + k < 0))
     inner = (ndtr(h) + ndtr(k)) / 2 - owens_t(h, slope_h) - owens_t(k, slope_k) - np.where(outside, 0.5, 0.0)

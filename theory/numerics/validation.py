@@ -1,4 +1,4 @@
-"""Refuse impossible parameters, in one line that says what is possible."""
+"""Refuse impossible parameters with one line that says which values are possible."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def require(condition: ArrayLike, message: str) -> None:
 
 
 def finite(value: ArrayLike, name: str) -> Floats:
-    """Finite numbers, in the shape they came."""
+    """Finite numbers, in the shape in which they are given."""
     try:
         array = np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError):
@@ -45,28 +45,30 @@ def non_negative(value: ArrayLike, name: str) -> Floats:
 def correlation(value: ArrayLike, name: str = "rho") -> Floats:
     """Correlations strictly between -1 and 1."""
     array = finite(value, name)
-    require(np.abs(array) < 1, f"{name} = {_brief(value)}: a correlation here lies strictly between -1 and 1")
+    require(np.abs(array) < 1, f"{name} = {_brief(value)}: must be strictly between -1 and 1, as a correlation")
     return array
 
 
 def probability(value: ArrayLike, name: str) -> Floats:
     """Probabilities, both ends allowed."""
     array = finite(value, name)
-    require((array >= 0) & (array <= 1), f"{name} = {_brief(value)}: a probability lies between 0 and 1")
+    require((array >= 0) & (array <= 1), f"{name} = {_brief(value)}: must be between 0 and 1, as a probability")
     return array
 
 
 def prevalence(value: ArrayLike, name: str = "pi") -> Floats:
     """Prevalences strictly between 0 and 1."""
     array = finite(value, name)
-    require((array > 0) & (array < 1), f"{name} = {_brief(value)}: a prevalence lies strictly between 0 and 1 (both classes must occur)")
+    require(
+        (array > 0) & (array < 1), f"{name} = {_brief(value)}: must be strictly between 0 and 1, as a prevalence (both classes must occur)"
+    )
     return array
 
 
 def share(value: ArrayLike, name: str) -> Floats:
     """Shares strictly between 0 and 1."""
     array = finite(value, name)
-    require((array > 0) & (array < 1), f"{name} = {_brief(value)}: must lie strictly between 0 and 1")
+    require((array > 0) & (array < 1), f"{name} = {_brief(value)}: must be strictly between 0 and 1")
     return array
 
 
@@ -78,7 +80,7 @@ def whole(value: ArrayLike, name: str, at_least: int) -> Floats:
 
 
 def one_of(value: str, name: str, options: Iterable[str]) -> None:
-    """Refuse a word that is none of the options."""
+    """Refuse a word that is not one of the options."""
     if value not in options:
         raise InputError(f"{name} = {value!r}: must be one of {', '.join(options)}{did_you_mean(value, options)}")
 
@@ -86,11 +88,11 @@ def one_of(value: str, name: str, options: Iterable[str]) -> None:
 def positive_definite(value: ArrayLike, name: str) -> Floats:
     """Covariance matrix, shape (p, p)."""
     matrix = square(value, name)
-    require(np.allclose(matrix, matrix.T, rtol=1e-8, atol=1e-12), f"{name}: a covariance matrix is symmetric")
+    require(np.allclose(matrix, matrix.T, rtol=1e-8, atol=1e-12), f"{name}: must be symmetric, as a covariance matrix")
     try:
         np.linalg.cholesky(matrix)
     except np.linalg.LinAlgError:
-        raise InputError(f"{name}: not positive definite, so no images have this covariance") from None
+        raise InputError(f"{name}: not positive definite, so it cannot be the covariance of images") from None
     return matrix
 
 

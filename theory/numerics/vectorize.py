@@ -51,7 +51,7 @@ def elementwise(formula: Scalar, *, vectors: tuple[str, ...] = ()) -> Scalar:
 
 
 def _is_array_of_numbers(value: Any) -> bool:
-    """Arrays and lists, but no single numbers: those the formula reads itself."""
+    """Arrays and lists, but not single numbers, which the formula reads itself."""
     if isinstance(value, (str, Real, dict)) or value is None:
         return False
     array = np.asarray(value)

@@ -1,5 +1,5 @@
 """Power analysis of a paired reader study (``see-in-pairs plan``).
 
-`analysis` (expected gain and patients needed), `evidence` (a correlation, or variance components) and `pilot` (scores of both arms)
-that it rests on; `options`, `outcome` and `cli` make the command of it.
+`analysis` computes the expected gain and the patients needed, from `evidence` (a correlation, or variance components) or a `pilot` (scores
+of both arms). `options`, `outcome` and `cli` make the command.
 """

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 Values = float | Floats
 
 MEASURES = ("auc", "sensitivity", "accuracy")
-SMALLEST_EFFECT = 1e-12  # below, a gain is rounding and no number of cases shows it
+SMALLEST_EFFECT = 1e-12  # a smaller gain is rounding error, which no number of cases shows
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Separations:
         positive(self.single, "d")
         positive(self.pair, "separation of the pair")
         known = np.asarray(self.correlation)[~np.isnan(self.correlation)]
-        require(np.abs(known) <= 1, "score correlation: lies between -1 and 1")
+        require(np.abs(known) <= 1, "score correlation: must be between -1 and 1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,11 +106,14 @@ class StudyDesign:
         prevalence(self.prevalence, "prevalence")
         for name in ("specificity", "power", "alpha"):
             value = finite(getattr(self, name), name)
-            require((value > 0) & (value < 1), f"{name} = {value}: lies strictly between 0 and 1")
+            require((value > 0) & (value < 1), f"{name} = {value}: must be strictly between 0 and 1")
         require(self.power > self.alpha, f"power = {self.power}: must exceed alpha = {self.alpha}")
-        require(finite(self.images_per_patient, "clusters") >= 1, f"clusters = {self.images_per_patient}: one image per patient at least")
+        require(
+            finite(self.images_per_patient, "clusters") >= 1,
+            f"clusters = {self.images_per_patient}: must be at least one image per patient",
+        )
         lowest = -1 / (self.images_per_patient - 1) if self.images_per_patient > 1 else -1.0
-        require(lowest < finite(self.icc, "icc") <= 1, f"icc = {self.icc}: lies between {lowest:.3g} and 1")
+        require(lowest < finite(self.icc, "icc") <= 1, f"icc = {self.icc}: must be between {lowest:.3g} and 1")
 
     @property
     def design_effect(self) -> float:
@@ -246,7 +249,7 @@ def _discordant(single: Floats, pair: Floats, correlation: Values) -> tuple[Floa
 
 
 def _mcnemar(won: ArrayLike, lost: ArrayLike) -> Contrast:
-    """Contrast of McNemar's test: under no gain the discordant cases fall either way (Miettinen 1968)."""
+    """Contrast of McNemar's test: without a gain, a discordant case favours either score with equal probability (Miettinen 1968)."""
     won, lost = np.asarray(won), np.asarray(lost)
     effect = won - lost
     return Contrast(effect, np.sqrt(won + lost), np.sqrt(np.maximum(won + lost - effect**2, 0)))
@@ -256,7 +259,7 @@ def _mcnemar(won: ArrayLike, lost: ArrayLike) -> Contrast:
 
 
 class PlanningEvidence(Protocol):
-    """What is known of the separations before the study."""
+    """What is known about the separations before the study."""
 
     @property
     def separations(self) -> Separations:
@@ -266,7 +269,7 @@ class PlanningEvidence(Protocol):
         """95 % interval of the gain (NaN where nothing was measured), and how it was found."""
 
     def spread(self, quantity: Callable[[Separations], Floats]) -> tuple[float, float]:
-        """Range of anything that follows from the separations, over what is plausible; NaN where nothing was measured."""
+        """Range of a quantity that follows from the separations, over their plausible values; NaN where nothing was measured."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -287,7 +290,7 @@ class Expected(Result):
         Cases times the design effect, over images per patient, rounded up; infinite where there is no gain to show, NaN where the
         correlation of the scores is not known.
     patients_interval : tuple of float
-        Patients needed at the ends of what is plausible.
+        Patients needed at the two ends of the plausible range.
 
     Examples
     --------
@@ -313,7 +316,7 @@ def expect(measure: EffectMeasure, evidence: PlanningEvidence, design: StudyDesi
 
     def _needed(separations: Separations) -> Floats:
         cases = contrast(measure.name, separations, design).cases(design.power, design.alpha)
-        return np.where(measure.gain(separations) * effect > 0, cases, np.inf)  # a gain of the other sign is not what is to be shown
+        return np.where(measure.gain(separations) * effect > 0, cases, np.inf)  # a gain of the other sign does not count
 
     low, high, method = evidence.interval(measure)
     cases, (fewest, most) = float(_needed(best)), evidence.spread(_needed)
@@ -324,7 +327,7 @@ def expect(measure: EffectMeasure, evidence: PlanningEvidence, design: StudyDesi
 
 
 class Plan(dict[str, Expected]):
-    """What is expected of every measure, by its name; `plan_study` returns it."""
+    """Expected results of every measure, by its name; `plan_study` returns it."""
 
     def __init__(self, expected: Mapping[str, Expected], evidence: PlanningEvidence, design: StudyDesign) -> None:
         super().__init__(expected)
@@ -361,7 +364,7 @@ def plan_study(evidence: PlanningEvidence, design: StudyDesign | None = None) ->
     Parameters
     ----------
     evidence : PlanningEvidence
-        What is known of the separations: a `Correlation`, variance components (`known_components`) or a `Pilot`.
+        What is known about the separations: a `Correlation`, variance components (`known_components`) or a `Pilot`.
     design : StudyDesign, optional
         Prevalence, clusters, specificity, power and level of the study; the defaults of `StudyDesign` when not given.
 

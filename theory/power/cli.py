@@ -136,7 +136,7 @@ def plan_command(
         seed: Seed = 0,
         quiet: Quiet = False,
     ) -> None:
-        """Plan patients: the expected gain, and how many show it.
+        """Plan patients: the expected gain, and how many patients show it.
 
         How much a reference is expected to add, and how many patients a paired study needs to show it.
         """
@@ -150,10 +150,10 @@ def plan_command(
         )  # fmt: skip
         if sizes.asked:
             if grid is None:
-                raise InputError("--trainings, --patients, --references: this command was set up without a planner of them")
+                raise InputError("--trainings, --patients, --references: this program was built without their planner")
             options.refuse_for_a_grid()
             if any(value is not None for value in (prevalence, clusters, icc)):
-                raise InputError("--prevalence, --clusters, --icc: the variance components hold them already; leave them out")
+                raise InputError("--prevalence, --clusters, --icc: the variance components already include them; leave them out")
             grid(sizes, json, out, seed, quiet)
             return
         design = {"prevalence": prevalence, "images_per_patient": clusters, "icc": icc}
@@ -167,7 +167,7 @@ def plan_command(
 
 
 def _print(report: PlanReport, json: str | None, quiet: bool) -> None:
-    """Print the report; JSON on standard output stands there alone."""
+    """Print the report; with --json on standard output, print only the JSON."""
     if json != "-":
         print(report.text())
     else:

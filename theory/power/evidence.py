@@ -1,4 +1,4 @@
-r"""What may be known before a study: a correlation, variance components, or the scores of a pilot.
+r"""Evidence before a study: a correlation, variance components, or the scores of a pilot.
 
 Each yields `theory.power.analysis.Separations` with their uncertainty.
 """
@@ -22,9 +22,9 @@ from theory.statements.t13_leak_law import leaked_separation, leaked_weight
 RULES = ("optimal", "difference")
 NAN = float("nan")
 ASSUMED = "assumed, not measured: no interval"
-NOTHING_LEFT = "rho, rho_rr, m: the references would leave nothing of a healthy query"
+NOTHING_LEFT = "rho, rho_rr, m: with these values the references would determine a healthy query exactly"
 _Z = float(ndtri(0.975))
-_WHOLE_LEAK = 0.999  # references that carry the whole signal, or its opposite, are the edge of what can be planned for
+_WHOLE_LEAK = 0.999  # a plan needs references that do not carry the whole signal, or its opposite
 
 
 def correlation_from_variances(shared: float, own: float, noise: float = 0.0, seeds: int = 1) -> float:
@@ -93,7 +93,7 @@ def known_components(
     require(not any(isinstance(value, bool) for value in components.values()), "components: give numbers, not true or false")
     var = {name: float(finite(value, f"components.{name}")) for name, value in components.items()}
     total = float(averaged_variance(m, seeds, var))
-    require(total > 0, "components: they must add up to a positive variance")
+    require(total > 0, "components: must add up to a positive variance")
     return Known(Separations(d, float(positive(beta, "beta")) / np.sqrt(total), score_correlation))
 
 
@@ -123,13 +123,14 @@ class Correlation:
     Raises
     ------
     InputError
-        When no images have these parameters.
+        When no images can have these parameters.
 
     Notes
     -----
     Where `d` and `rho` were measured, the interval of the gain is the delta method's (T10) with the covariance
-    :math:`-d\rho(1-\rho^2)/(2\nu)`. It degenerates near :math:`\rho=0` (with a leak, near :math:`\rho=s`), so where the interval of rho
-    contains that its ends are mapped through the gain instead; so they are for a given `rho_interval`, and for the patients needed.
+    :math:`-d\rho(1-\rho^2)/(2\nu)`. It degenerates near :math:`\rho=0` (with a leak, near :math:`\rho=s`). Where the interval of rho
+    contains that value, its ends are mapped through the gain instead. The same is done for a given `rho_interval`, and for the patients
+    needed.
 
     A leak without an interval is held fixed. One with an interval is taken as measured independently of d and rho: the distance of each
     end from the gain is the root of the sum of squares of the distance due to d and rho (the leak fixed) and that due to the leak (d and
@@ -150,7 +151,7 @@ class Correlation:
     def __post_init__(self) -> None:
         positive(self.d, "d")
         one_of(self.rule, "rule", RULES)
-        require(np.abs(finite(self.leak, "leak")) < 1, f"leak = {self.leak}: lies strictly between -1 and 1")
+        require(np.abs(finite(self.leak, "leak")) < 1, f"leak = {self.leak}: must be strictly between -1 and 1")
         g = mean_variance(self.m, self._between_references(correlation(self.rho)), self.rho)
         require(self._variance(self.rho, g, self._weight(self.rho, g)) > 1e-9, NOTHING_LEFT)
         if self.measured is not None:
@@ -205,7 +206,7 @@ class Correlation:
         Parameters
         ----------
         measure : EffectMeasure
-            Measure in which the gain is expressed, such as AUROC.
+            Measure in which the gain is expressed, for example AUROC.
 
         Returns
         -------
@@ -233,7 +234,7 @@ class Correlation:
             return low, high, how
         by_leak, widest = self._range(measure.gain, None, leak), self._range(measure.gain, rho, leak)
         bottom, top = gain - float(np.hypot(gain - low, gain - by_leak[0])), gain + float(np.hypot(high - gain, by_leak[1] - gain))
-        if by_delta is None:  # that method lets d vary too, which neither interval does
+        if by_delta is None:  # the delta method lets d vary too; these two intervals do not
             bottom, top = max(bottom, widest[0]), min(top, widest[1])
         return bottom, top, f"{how}, and the leak from {leak[0]:.3f} to {leak[1]:.3f}"
 
@@ -277,7 +278,7 @@ class Correlation:
         return float(np.min(values)), float(np.max(values))
 
     def _possible(self, rho: Floats, leak: Floats) -> tuple[Floats, Floats]:
-        """Pairs of correlation and leak that images can have (T2.4) and that leave something of a healthy query."""
+        """Pairs of correlation and leak that images can have (T2.4), where the references do not determine a healthy query."""
         between = np.broadcast_to(self._between_references(rho), rho.shape)
         g = (1 + (self.m - 1) * between) / self.m
         kept = (g - np.square(rho) > 1e-6) & (np.abs(rho) < 1) & (g - rho * leak > 1e-6)
@@ -289,7 +290,7 @@ class Correlation:
         Parameters
         ----------
         measure : EffectMeasure
-            Measure in which the gain is expressed, such as AUROC.
+            Measure in which the gain is expressed, for example AUROC.
 
         Returns
         -------

@@ -59,7 +59,7 @@ class GridOptions:
 
     @property
     def asked(self) -> bool:
-        """Whether any option of such a plan was given."""
+        """Whether any option of this plan was given."""
         return self.paired_seeds or any(getattr(self, name) is not None for name in GRID_OPTIONS)
 
 
@@ -100,7 +100,7 @@ class Options:
         if self.auc is None:
             return float(self.d)  # type: ignore[arg-type]
         if not 0.5 < self.auc < 1:
-            raise InputError(f"--auc {self.auc}: the AUROC of the single image lies strictly between .5 and 1")
+            raise InputError(f"--auc {self.auc}: the AUROC of the single image must be strictly between .5 and 1")
         return float(2**0.5 * ndtri(self.auc))
 
     def leaked(self, d: float, read_leak: LeakReader | None = None) -> Leak:
@@ -114,7 +114,7 @@ class Options:
         if self.leak_from is None and (self.arm_reference is not None or self.arm_single is not None):
             raise InputError("--arm-single and --arm-reference: name runs of the records of --leak-from; give that too, or leave them out")
         if self.leak_interval is not None and self.leak is None:
-            raise InputError("--leak-interval: is that of --leak; give both (--leak-from has an interval of its own)")
+            raise InputError("--leak-interval: belongs to --leak; give both (--leak-from computes its own interval)")
         if self.leak_from is not None:
             if read_leak is None:
                 raise InputError("--leak-from: this command was set up without a reader of records")
@@ -122,7 +122,7 @@ class Options:
         if self.auc_reference is None:
             return Leak(self.leak or 0.0, self.leak_interval)
         if not 0 < self.auc_reference < 1:
-            raise InputError(f"--auc-reference {self.auc_reference}: an AUROC here lies strictly between 0 and 1; .5 is no leak")
+            raise InputError(f"--auc-reference {self.auc_reference}: must be strictly between 0 and 1; .5 means no leak")
         return Leak(float(leak_from_auroc(auc_of(d), self.auc_reference)))
 
     def source(self) -> str:
@@ -165,7 +165,7 @@ class Collected:
 
     evidence: PlanningEvidence
     clusters: dict[str, float]  # cluster structure that a pilot shows; empty without one
-    counts: dict[str, int]  # of what of a pilot was left out
+    counts: dict[str, int]  # items of a pilot that were left out, by reason
     leak: Leak | None = None  # where it was measured on records
 
 

@@ -16,7 +16,7 @@ LABELS = {"auc": "AUROC", "sensitivity": "sensitivity at {:.0%} specificity", "a
 
 @dataclass(frozen=True)
 class PlanReport:
-    """A power analysis, with what it was made from."""
+    """A power analysis, with its inputs."""
 
     evidence: PlanningEvidence
     design: StudyDesign
@@ -37,7 +37,7 @@ class PlanReport:
         } | ({} if self.leak is None else {"leak": self.leak.content})  # fmt: skip
 
     def text(self) -> str:
-        """A short table, and lines on what it rests on."""
+        """A short table, and lines about its assumptions."""
         best, first = self.evidence.separations, next(iter(self.expected.values()))
         lines = [f"{'':<34}{'single':>8}{'pair':>8}{'gain':>9}  {'95 % interval':<19}patients"]
         for name, found in self.expected.items():
@@ -55,11 +55,11 @@ class PlanReport:
         return "\n".join([*lines, *(f"note: {note}" for note in self.notes())])
 
     def notes(self) -> list[str]:
-        """Where the numbers are less sure than they look, a line each."""
+        """Cases in which the numbers are less certain than they look, one line each."""
         small = [name for name, found in self.expected.items() if found.cases < FIRST_ORDER]
         if not small:
             return []
-        return [f"below {FIRST_ORDER} cases the tests' first order is rough (T12.8): take more than it says for {', '.join(small)}"]
+        return [f"below {FIRST_ORDER} cases the tests' first-order approximation is rough (T12.8): take more for {', '.join(small)}"]
 
 
 def _as_json(found: Expected) -> dict[str, Any]:
@@ -93,7 +93,7 @@ def _patients_text(found: Expected) -> str:
     if found.patients != found.patients:
         return "unknown (give --score-correlation)"
     if found.patients == float("inf"):
-        return "none suffices: no gain is expected"
+        return "no number suffices: no gain is expected"
     fewest, most = found.patients_interval
     plausible = "" if fewest != fewest else f" ({_count_text(fewest)} to {_count_text(most)})"
     return f"{_count_text(found.patients)}{plausible}" + (" to show the harm" if found.gain < 0 else "")

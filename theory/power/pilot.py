@@ -151,10 +151,10 @@ def pilot(
     require(same and diseased.ndim == 1, "pilot: single, pair, labels and patients must have the same length")
     scores = np.stack(arms)
     sums, has_disease = _patient_sums(scores, diseased, codes), np.bincount(codes, diseased) > 0
-    require(min(has_disease.sum(), (~has_disease).sum()) >= 5, "pilot: five patients with and five without the disease, at least")
+    require(min(has_disease.sum(), (~has_disease).sum()) >= 5, "pilot: give at least five patients with and five without the disease")
     best = _separations(sums.sum(axis=0))
     for arm, distance in (("single", best[0]), ("pair", best[1])):
-        require(distance > 0, f"pilot: the {arm} arm does not separate the classes (AUROC not above .5); there is nothing to plan from")
+        require(distance > 0, f"pilot: the {arm} arm does not separate the classes (AUROC not above .5); a plan is not possible")
     drawn = _separations(_resampled(sums, has_disease, resamples, np.random.default_rng(seed)))
     return Pilot(
         Separations(*(float(value) for value in best)),
@@ -164,7 +164,7 @@ def pilot(
 
 
 def _patient_sums(scores: Floats, diseased: NDArray[np.bool_], codes: NDArray[np.intp]) -> Floats:
-    """Count, first and second moments of both scores, per patient and class: all that a resample needs. Shape (patients, 2, 6)."""
+    """Count, first and second moments of both scores, per patient and class: enough for any resample. Shape (patients, 2, 6)."""
     centred = scores - scores.mean(axis=1, keepdims=True)  # squares of large means would cancel
     centred = centred / np.maximum(centred.std(axis=1, keepdims=True), 1e-300)
     columns = [np.ones(diseased.size), *centred, centred[0] ** 2, centred[1] ** 2, centred[0] * centred[1]]

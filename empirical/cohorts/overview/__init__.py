@@ -1,1 +1,1 @@
-"""What ``cohort show`` makes: `contact_sheet` samples images, `summary` counts, `page` writes both as HTML and PNG."""
+"""The output of ``cohort show``: `contact_sheet` samples images, `summary` counts, `page` writes both as HTML and PNG."""

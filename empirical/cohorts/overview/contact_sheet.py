@@ -26,19 +26,19 @@ class Tile:
 
     item_id: str
     role: str  # ``'healthy'`` or ``'diseased'``
-    caption: str  # label, sex, age, view, as far as they are known
+    caption: str  # label, sex, age, view, where known
     image: Image.Image  # fitted into a square, a lesion's mask outlined; a gray square where the image cannot be read
     problem: str = ""  # why it cannot be read
 
 
 def choose_tiles(cohort: Cohort, seed: int = 0, columns: int = 8) -> list[Tile]:
-    """Sample each class, diseased first, and where there are families put each query beside its relative."""
+    """Sample each class, diseased first; if there are families, put each query beside its relative."""
     row_of = {item: row for row, item in enumerate(cohort.table["item_id"])}
     return [_tile(cohort, item, cohort.table.iloc[row_of[item]]) for item in _sample(cohort, seed, columns)]
 
 
 def contact_sheet(cohort: Cohort, seed: int = 0, columns: int = 8) -> Image.Image:
-    """Lay out what `choose_tiles` chooses."""
+    """Lay out the tiles of `choose_tiles`."""
     return lay_out(choose_tiles(cohort, seed, columns), columns)
 
 

@@ -1,4 +1,4 @@
-"""What a cohort holds, as tables and as a figure."""
+"""The content of a cohort, as tables and as a figure."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 GROUPING = ("sex", "site", "view")
-MOST_LEVELS = 8  # columns of a table, bars of a panel; the rest is counted together
+MOST_LEVELS = 8  # columns of a table, bars of a panel; all other levels are counted together
 
 
 def summary_tables(cohort: Cohort) -> dict[str, pd.DataFrame]:
-    """Count what a cohort holds, as tables by title.
+    """Count the items of a cohort, as tables by title.
 
-    Items and patients by split and label; the same by sex, site and view where known; age by split; missing values; and what was counted
-    while importing.
+    Items and patients by split and label; the same by sex, site and view where known; age by split; missing values; and the counts of
+    the import.
     """
     import pandas as pd
 
@@ -47,13 +47,13 @@ def summary_tables(cohort: Cohort) -> dict[str, pd.DataFrame]:
 
 
 def known_columns(cohort: Cohort) -> list[str]:
-    """List the columns that can be drawn: ``'split'``, and whichever of age, sex, site and view are known."""
+    """List the columns that can be drawn: ``'split'``, and those of age, sex, site and view that are known."""
     ages = ["age"] if cohort.table["age"].notna().any() else []
     return ["split", *ages, *(column for column in GROUPING if (cohort.table[column] != "").any())]
 
 
 def summary_figure(cohort: Cohort, panels: Sequence[str]) -> Figure:
-    """Draw what `summary_tables` counts, a panel for each column; shares are within a class."""
+    """Draw the counts of `summary_tables`, one panel for each column; shares are within a class."""
     from matplotlib.figure import Figure
 
     across = min(len(panels), 2 if len(panels) == 4 else 3)
@@ -71,7 +71,7 @@ def summary_figure(cohort: Cohort, panels: Sequence[str]) -> Figure:
 
 
 def _levels(values: pd.Series) -> pd.Series:
-    """Name missing values, and put all but the commonest levels together."""
+    """Name missing values, and merge all but the most common levels."""
     named = values.mask(values == "", "(missing)")
     common = named.value_counts().index[:MOST_LEVELS]
     return named.where(named.isin(common), f"({named.nunique() - MOST_LEVELS} others)")
@@ -84,7 +84,7 @@ def _missing(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _classes(cohort: Cohort) -> dict[str, tuple[float, float, float, float]]:
-    """Choose the colour of each class: blue for the control, shades of orange for what is to be detected."""
+    """Choose the colour of each class: blue for the control, shades of orange for the classes to detect."""
     fades = np.linspace(1, 0.4, len(cohort.info.positive))
     positive = {label: _colour("diseased", fade) for label, fade in zip(cohort.info.positive, fades, strict=True)}
     return {cohort.info.healthy: _colour("healthy", 1)} | positive

@@ -173,9 +173,9 @@ def test_what_would_be_no_control_is_refused(phantom: Cohort) -> None:
     with pytest.raises(InputError, match="of the same modality"):
         assign_references(phantom, "test", ArmConfig(arm="wrong_modality", other_cohort=str(phantom.folder)), seed=0)
     arm = ArmConfig.model_validate({"arm": "reversed", "references": RELATIVE})
-    with pytest.raises(InputError, match=r"shows the images in the order of prompts\.pair"):
+    with pytest.raises(InputError, match=r"shows the images in the same order as prompts\.pair"):
         build_examples(phantom, "test", arm, PromptConfig(pair="pair_query_first"), seed=0)
-    with pytest.raises(InputError, match="arm 'blank' has no references to choose several of"):
+    with pytest.raises(InputError, match="arm 'blank' has no references, so it cannot have several"):
         build_with_draws(phantom, ArmConfig(arm="blank"), PromptConfig(), seed=0, draws=2)
 
 

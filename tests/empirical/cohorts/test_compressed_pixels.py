@@ -137,7 +137,7 @@ def test_a_decoder_ends_with_the_process_that_asked(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "there", "words"),
     [
-        ("MR_small_jpeg_ls_lossless.dcm", (), r"JPEG-LS.*no decoder is installed\); pip install 'see-in-pairs\[dicom\]' brings decoders"),
+        ("MR_small_jpeg_ls_lossless.dcm", (), r"JPEG-LS.*no decoder is installed\); pip install 'see-in-pairs\[dicom\]' adds decoders"),
         ("JPGExtended.dcm", ("pylibjpeg", "openjpeg", "gdcm"), "only pylibjpeg-libjpeg reads it, which is under the GPL"),
         ("JPEG2000-embedded-sequence-delimiter.dcm", ("pylibjpeg", "openjpeg", "gdcm"), "; save it uncompressed"),
     ],

@@ -51,7 +51,7 @@ def frames_set(root: Path, ending: str) -> Path:
 def test_the_chosen_picture_is_the_one_that_is_read(ending: str, tmp_path: Path) -> None:
     root = frames_set(tmp_path / "set", ending)
     reader = import_dicom if ending == ".dcm" else import_folder
-    with pytest.raises(InputError, match=r"holds 3 pictures; choose one \(--frame\)"):
+    with pytest.raises(InputError, match=r"has 3 pictures; choose one \(--frame\)"):
         reader(root, tmp_path / "none", healthy="well", quiet=True)
     cohort = reader(root, tmp_path / "out", healthy="well", frame=2, quiet=True)
     again = Cohort.load(tmp_path / "out")
@@ -71,7 +71,7 @@ def test_a_picture_that_a_file_does_not_have_counts_as_broken(tmp_path: Path) ->
     root = frames_set(tmp_path / "set", ".tif")
     for label in ("well", "ill"):
         Image.fromarray(pictures(9)[0]).save(root / label / "one.png")
-    with pytest.raises(InputError, match=r"one\.png: holds 1 picture, so there is no frame 2"):
+    with pytest.raises(InputError, match=r"one\.png: has 1 picture, so there is no frame 2"):
         import_folder(root, tmp_path / "out", healthy="well", frame=2, quiet=True)
     assert (
         import_folder(root, tmp_path / "out", healthy="well", frame=2, skip_broken=True, quiet=True).info.counts["unreadable_images"] == 2
@@ -90,11 +90,11 @@ def test_a_table_may_choose_for_each_file(tmp_path: Path) -> None:
     shown = [np.asarray(cohort.image(item))[..., 0] for item in cohort.table["item_id"]]
     for seed, frame in enumerate([1, 2, 3, 1, 2, 3, 1, 2]):
         np.testing.assert_array_equal(shown[seed], pictures(seed)[frame - 1])
-    with pytest.raises(InputError, match="holds 3 pictures"):  # a column of this name may be anything, unless it was chosen
+    with pytest.raises(InputError, match="has 3 pictures"):  # a column of this name may be anything, unless it was chosen
         listed(tmp_path / "set", [1] * 8, {})
     with pytest.raises(InputError, match="'frame' holds '-1', 'x'; pictures of a file are counted from 1"):
         listed(tmp_path / "set", [-1, "x", 1, 1, 1, 1, 1, ""], {"frame": "frame"})
-    with pytest.raises(InputError, match=r"well/0\.tif: gives several items; save each picture as a file of its own"):
+    with pytest.raises(InputError, match=r"well/0\.tif: gives several items; save each picture as a separate file"):
         listed(tmp_path / "set", [1, 2] * 4, {"frame": "frame", "item_id": "id"}, image=["well/0.tif"] * 8, id=list("abcdefgh"))
 
 

@@ -65,9 +65,9 @@ def huge(path: Path) -> None:
 HOSTILE = {
     "truncated PNG": ("p99.png", truncated, "cannot be read as an image"),
     "truncated JPEG": ("p99.jpg", truncated_jpeg, "cannot be read as an image"),
-    "decompression bomb": ("p99.png", huge, "more pixels than any plausible image"),
+    "decompression bomb": ("p99.png", huge, "too many pixels for a plausible image"),
     "1 x 1": ("p99.png", lambda path: picture(path, 0, 1), "is 1 x 1 pixels, too small"),
-    "several pages": ("p99.tiff", several_pages, "holds 2 pictures"),
+    "several pages": ("p99.tiff", several_pages, "has 2 pictures"),
     "text": ("p99.png", lambda path: path.write_text("hello"), "cannot be read as an image"),
     "link in a circle": ("p99.png", lambda path: path.symlink_to(path), r"p99\.png"),
     "link out of the set": ("p99.png", lambda path: path.symlink_to(picture(path.parents[2] / "x.png", 0)), "leads out of"),
@@ -116,7 +116,7 @@ def test_a_fourth_fraction_sets_healthy_patients_aside(tmp_path: Path) -> None:
 
 
 def test_references_cannot_be_set_aside_where_every_patient_is_ill(folder: Path) -> None:
-    with pytest.raises(InputError, match="no patient is left to be set aside for references"):
+    with pytest.raises(InputError, match="no patient is left for references"):
         imported(folder, fractions=(0.4, 0.1, 0.3, 0.2))
 
 

@@ -191,7 +191,7 @@ def test_embeddings_of_ones_own_are_taken_and_not_beside_a_model(tmp_path: Path,
     assert run("audit", out, "--embeddings", tmp_path / "e.npz") == 1
     assert "ERROR  near_duplicate_across_splits_by_embedding: 1 group" in capsys.readouterr().out
     assert run("audit", out, "--embeddings", tmp_path / "e.npz", "--model", "pocket") == 2
-    assert "give one of them" in one_line(capsys)
+    assert "only one of them" in one_line(capsys)
 
 
 def test_a_table_is_imported_with_its_options(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -213,7 +213,7 @@ def replace_image(cohort: Cohort) -> Path:
 
 def test_a_replaced_image_is_named_when_it_is_read(own_images: Cohort, tmp_path: Path) -> None:
     path = replace_image(own_images)
-    with pytest.raises(InputError, match=f"{path}: is not the image that was imported; put the old file back, or import"):
+    with pytest.raises(InputError, match=f"{path}: is not the image that was imported; restore the old file, or import"):
         evaluate(settings(own_images, arms=[{"arm": "single"}]), tmp_path / "run", quiet=True)
 
 
@@ -251,7 +251,9 @@ def test_an_image_too_small_to_show_anything_is_refused_when_it_is_read(own_imag
     item = own_images.queries("test")["item_id"][0]
     Image.new("L", size).save(own_images.image_path(item))
     own_images.table.loc[own_images.table["item_id"] == item, "sha256"] = sha256(own_images.image_path(item))
-    with pytest.raises(InputError, match="too small to show anything; it is as it was imported: import again with --skip-broken"):
+    with pytest.raises(
+        InputError, match="too small to show anything; it has not changed since the import: import again with --skip-broken"
+    ):
         own_images.image(item)
 
 
@@ -279,7 +281,7 @@ def test_a_wrong_calibration_folder_is_found_before_the_scoring_and_can_be_put_r
 
 @pytest.mark.parametrize("name", ["../outside", "/absolute", "a/b", "", ".hidden", "a b"])
 def test_a_run_id_that_is_no_plain_name_is_refused(name: str) -> None:
-    with pytest.raises(ValidationError, match="is to name files"):
+    with pytest.raises(ValidationError, match="is used in file names"):
         ArmConfig.model_validate({"arm": "single", "run_id": name})
 
 

@@ -109,7 +109,7 @@ def test_intervals_of_separations_cover(tmp_path: Path) -> None:
         ({"reference": lambda rows: rows["query"]}, "no plan: query and reference have the same scores"),
         ({"query": lambda rows: -rows["query"]}, "no plan: the single image does not separate the classes"),
         ({"query": lambda rows: rows["query"].mask((rows["seed"] == 0) & (rows["patient_id"] == 3))}, "1 of 40 pairs have a score that is"),
-        ({"label": True}, "two of each class, at least"),
+        ({"label": True}, "at least two of each class"),
         ({"reference_id": lambda rows: rows["reference_id"] + rows["seed"].astype(str)}, "the models chose different ones"),
     ],
 )

@@ -212,7 +212,7 @@ def test_trainings_from_a_pilot(finished: Path, tmp_path: Path, capsys: pytest.C
         (["--trainings", "3", "--variances", '{"training": -1, "patient": 1}', "--effect", "0.1"], "0 or more"),
         (["--trainings", "3", "--variances", '{"training": 0, "patient": 1}', "--effect", "0.1", "--references", "5"], "no reference part"),
         (["--trainings", "3", "--variances", VARIANCES, "--effect", "0.1", "--d", "1"], "--d has no meaning"),
-        (["--trainings", "3", "--variances", VARIANCES, "--effect", "0.1", "--icc", "0.1"], "hold them already"),
+        (["--trainings", "3", "--variances", VARIANCES, "--effect", "0.1", "--icc", "0.1"], "already include them"),
         (["--trainings", "3", "--variances", VARIANCES, "--effect", "0.1", "--half-width", "-1"], "above 0"),
         (["--trainings", "3", "--variances", "/no/such/file.json", "--effect", "0.1"], "no such file"),
     ],
@@ -296,7 +296,7 @@ def test_records_from_which_no_leak_follows_name_themselves(finished: Path, tmp_
     ("arguments", "says"),
     [
         (["--leak", "0.2", "--leak-from", "x"], "give one"),
-        (["--leak-interval", "0.1", "0.3"], "is that of --leak"),
+        (["--leak-interval", "0.1", "0.3"], "belongs to --leak"),
         (["--leak", "0.2", "--leak-interval", "0.3", "0.4"], "does not contain the leak"),
         (["--arm-reference", "x"], "give that too"),
         (["--leak-from", "nowhere"], "--leak-from nowhere"),

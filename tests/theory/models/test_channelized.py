@@ -214,13 +214,13 @@ def test_a_scanning_observer_takes_the_largest_score():
     [
         (dict(labels=[0, 1]), "one for each of the 6 images"),
         (dict(labels=[2, 1, 0, 0, 1, 0]), "must be 0"),
-        (dict(labels=[0, 0, 0, 0, 0, 1]), "each class needs two"),
+        (dict(labels=[0, 0, 0, 0, 0, 1]), "each class needs at least two"),
         (dict(observer="both"), "observer"),
         (dict(observer="joint"), "needs the channel outputs of the references"),
         (dict(observer="joint", reference=np.zeros((5, 1))), "is not that of query"),
         (dict(query=[[np.nan]] * 6), "query"),
         (dict(shrinkage=2.0), "shrinkage"),
-        (dict(query=np.ones((6, 2)) * np.arange(6)[:, None]), "combinations of each other"),
+        (dict(query=np.ones((6, 2)) * np.arange(6)[:, None]), "linear combinations of others"),
     ],
 )
 def test_what_does_not_fit_is_one_line(change, words):

@@ -92,7 +92,7 @@ def test_a_long_table_becomes_the_design():
     for broken, says in [
         (table.iloc[1:], "each must occur once"),
         (table.drop(columns="seed"), "no column seed"),
-        (table.assign(label=lambda t: t["seed"] > 1), "two labels"),
+        (table.assign(label=lambda t: t["seed"] > 1), "two different labels"),
     ]:
         with pytest.raises(InputError, match=says):
             vc.logits_of(broken)

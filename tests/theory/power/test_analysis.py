@@ -351,7 +351,7 @@ def test_clustering_of_unequal_groups():
         (lambda: Correlation(d=1, rho=1.0), "between -1 and 1"),
         (lambda: Correlation(d=0, rho=0.5), "d = 0"),
         (lambda: Correlation(d=1, rho=0.5, m=8, rho_rr=0.0), "impossible together"),
-        (lambda: Correlation(d=1, rho=0.5, m=4, rho_rr=0.0), "leave nothing"),
+        (lambda: Correlation(d=1, rho=0.5, m=4, rho_rr=0.0), "determine a healthy query"),
         (lambda: Correlation(d=1, rho=0.5, rule="best"), "optimal, difference"),
         (lambda: Correlation(d=1, rho=0.5, measured=(100, 1)), "measured"),
         (lambda: Correlation(d=1, rho=0.5, rho_interval=(0.6, 0.8)), "does not contain"),

@@ -141,8 +141,8 @@ def test_hostile_files_are_one_line_that_names_them(tmp_path: Path) -> None:
     (tmp_path / "text.dcm").write_text("hello")
     (tmp_path / "empty.dcm").write_bytes(b"")
     words = {
-        "nopixels": "without pixels", "jpegls": "JPEG-LS.*save it uncompressed", "frames": "holds 7 pictures", "cut": "cannot be decoded",
-        "head": r"head\.dcm", "text": "no DICOM file", "empty": r"empty\.dcm", "missing": "no such image", "window": "window of width 0",
+        "nopixels": "without pixels", "jpegls": "JPEG-LS.*save it uncompressed", "frames": "has 7 pictures", "cut": "cannot be decoded",
+        "head": r"head\.dcm", "text": "not a DICOM file", "empty": r"empty\.dcm", "missing": "no such image", "window": "window of width 0",
     }  # fmt: skip
     for name, expected in words.items():
         with pytest.raises(InputError, match=expected) as caught:

@@ -154,7 +154,7 @@ def say_absent(table: pd.DataFrame, columns: Sequence[str], source: str, quiet: 
     """Log which of the optional columns of a reader are missing."""
     absent = [column for column in columns if column not in table]
     if absent:
-        log(f"{source}: has no column {first_few(absent, 8)}, and is read without it", quiet)
+        log(f"{source}: has no column {first_few(absent, 8)}, and is read without them", quiet)
 
 
 def refuse_repeated(keys: pd.Series, source: str) -> None:

@@ -1,4 +1,4 @@
-"""What every cohort promises: its columns, its facts, and the check of both."""
+"""The format of every cohort: its columns, its facts, and the check of both."""
 
 from __future__ import annotations
 
@@ -36,17 +36,17 @@ class CohortInfo:
     modality : str
         For the prompt, for example ``'chest X-ray'``.
     finding : str
-        What to look for, in words for the prompt, for example ``'a nodule'``.
+        The finding to look for, in words for the prompt, for example ``'a nodule'``.
     image_root : str or None
         The folder that image paths are relative to; None: the cohort's own folder.
     licence : str
-        The line to show wherever results on these images are shown.
+        The line to show beside all results on these images.
     counts : dict of str to int
-        How many rows or images were left out while importing, by reason; nothing is skipped in silence.
+        How many rows or images were left out while importing, by reason; nothing is skipped silently.
     parameters : dict
-        What decided the cohort (for a phantom its config, ``rho`` and ``shares``).
+        The settings that made the cohort (for a phantom its config, ``rho`` and ``shares``).
     control : str
-        What the healthy class is, in a word for prompts and pages: ``'healthy'``, or ``'benign'`` where a set has nothing healthier.
+        One word for the control class in prompts and pages: ``'healthy'``, or ``'benign'`` where a set has no healthy images.
     """
 
     name: str
@@ -63,7 +63,7 @@ class CohortInfo:
 
 
 def wrong_facts(facts: dict[str, Any]) -> str:
-    """Say what is wrong with the content of a ``cohort.json``, ``''`` where nothing is."""
+    """Say what is wrong with the content of a ``cohort.json``; ``''`` if it is valid."""
     texts: dict[str, Any] = {
         key: facts[key] for key in ("name", "kind", "healthy", "modality", "finding", "image_root", "licence", "control") if key in facts
     }
@@ -92,7 +92,7 @@ def _shown(value: object) -> str:
 
 
 def check_table(table: pd.DataFrame, info: CohortInfo, source: str) -> None:
-    """Refuse a table that breaks what a cohort promises."""
+    """Refuse a table that breaks the format of a cohort."""
     from pandas.api.types import is_bool_dtype, is_integer_dtype, is_numeric_dtype, is_object_dtype, is_string_dtype
 
     missing = [column for column in COLUMNS if column not in table.columns]
@@ -104,7 +104,7 @@ def check_table(table: pd.DataFrame, info: CohortInfo, source: str) -> None:
     if nulls:
         raise InputError(f"{source}: empty values in {first_few(nulls)}; write '' where a text is missing")
     if is_numeric_dtype(table["age"]) and (table["age"].abs() == float("inf")).any():
-        raise InputError(f"{source}: age: is infinite in some rows; leave it empty where it is not known")
+        raise InputError(f"{source}: age: is infinite in some rows; leave unknown ages empty")
     if "frame" in table and not (is_integer_dtype(table["frame"]) and (table["frame"] >= 0).all()):
         raise InputError(f"{source}: frame: must hold whole numbers, 0 or more")
     wrong = [column for column in TEXT_COLUMNS if not is_string_dtype(table[column])]
@@ -115,7 +115,7 @@ def check_table(table: pd.DataFrame, info: CohortInfo, source: str) -> None:
     for column in (name for name in table if is_object_dtype(table[name])):
         if nested := [type(value).__name__ for value in table[column] if isinstance(value, NESTED)]:
             raise InputError(
-                f"{source}: {column}: holds lists, structures or bytes ({nested[0]}); a cohort needs one text or number in a cell"
+                f"{source}: {column}: holds lists, structures or bytes ({nested[0]}); each cell of a cohort must be one text or number"
             )
     _refuse(table, table["item_id"].duplicated() | (table["item_id"] == ""), f"{source}: item ids are empty or occur twice")
     _refuse(table, table["patient_id"] == "", f"{source}: items without a patient")

@@ -19,7 +19,7 @@ DEFAULT_FRACTIONS: Fractions = (0.6, 0.1, 0.3)
 
 
 def parse_fractions(text: str) -> Fractions:
-    """Read the shares of patients for train, val and test, and where there is a fourth of healthy ones set aside as references.
+    """Read the shares of patients for train, val and test, and, as an optional fourth, of healthy patients kept as references.
 
     Examples
     --------
@@ -32,7 +32,7 @@ def parse_fractions(text: str) -> Fractions:
         shares = ()
     if len(shares) not in (3, 4):
         raise InputError(
-            f"fractions '{text}': write three numbers for train, val and test, such as 0.6,0.1,0.3, or a fourth for references"
+            f"fractions '{text}': write three numbers for train, val and test, for example 0.6,0.1,0.3, or a fourth one for references"
         )
     if min(shares) < 0 or not math.isclose(sum(shares), 1, abs_tol=1e-6):
         raise InputError(f"fractions '{text}': none may be negative, and they must add up to 1")
@@ -44,8 +44,8 @@ def split_by_patient(
 ) -> pd.Series:
     """Assign every item to ``'train'``, ``'val'``, ``'test'`` or ``'reference'``, all items of a patient together.
 
-    Within each stratum patients are ordered by a hash of seed and id and cut by the shares, so that neither the order of the table nor the
-    draws for other strata decide where a patient comes. A patient with a positive image is never set aside as a reference.
+    Within each stratum, patients are ordered by a hash of seed and id and cut by the shares. So the split of a patient depends neither on
+    the order of the table nor on other strata. A patient with a positive image is never kept as a reference.
     """
     import pandas as pd
 

@@ -1,6 +1,6 @@
-"""The phantom: chest images made by a stated Gaussian model, so that what an ideal observer can reach is known exactly.
+"""The phantom: chest images from a stated Gaussian model, so that the performance of an ideal observer is known exactly.
 
-`config` says what varies, `template` draws the anatomy, `model` derives the covariances from it, `draws` samples a family of images, `make`
+`config` has the settings, `template` draws the anatomy, `model` derives the covariances from it, `draws` samples a family of images, `make`
 writes a cohort, and `truth` is the model that is saved beside it.
 """
 

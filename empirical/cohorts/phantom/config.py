@@ -1,4 +1,4 @@
-"""What decides a phantom cohort; every number here is our own choice."""
+"""The settings of a phantom cohort; every number here is our own choice."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Positive = Annotated[float, Field(ge=1e-3, le=512)]  # a width in pixels
 NotNegative = Annotated[float, Field(ge=0, le=1e4)]
 
 MOST_FAMILIES = 10_000_000
-"""Families in a split, at most: their images would fill any disk."""
+"""Most families in a split: the images of more would fill any disk."""
 
 
 class Shares(StrictConfig):
@@ -25,13 +25,13 @@ class Shares(StrictConfig):
     Parameters
     ----------
     demographic : float
-        Of the anatomical modes, from 0 to below 1, as the others are.
+        For the anatomical modes; like the others, from 0 to below 1.
     site : float
-        Of gain and offset of the scanner.
+        For gain and offset of the scanner.
     field : float
-        Of the smooth field of soft tissue.
+        For the smooth field of soft tissue.
     noise : float
-        Of the acquisition noise, after rounding.
+        For the acquisition noise, after rounding.
     """
 
     demographic: Share = 0.0
@@ -65,12 +65,12 @@ class LesionConfig(StrictConfig):
 
 
 class WarmupConfig(StrictConfig):
-    """Extra training families with plainer lesions, from which a model with random weights learns where and how to look.
+    """Extra training families with clearer lesions, from which a model with random weights learns where and how to look.
 
     Parameters
     ----------
     n : int
-        How many families; their lesions fade from `contrast` times the amplitude down to it.
+        How many families; the contrast of their lesions falls from `contrast` times the amplitude towards the amplitude itself.
     contrast : float
         Peak of the first lesion, in multiples of the amplitude; at least 1.
     """
@@ -84,7 +84,7 @@ class WarmupConfig(StrictConfig):
 
 
 class PhantomConfig(StrictConfig):
-    """A phantom cohort: how many families, how similar their members are, and what varies by how much.
+    """Settings of a phantom cohort: number of families, similarity of their members, and the size of each variation.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ class PhantomConfig(StrictConfig):
     n_train, n_val, n_test : int
         Families in each split, one query each.
     warmup : WarmupConfig
-        Further training families with plainer lesions.
+        Further training families with clearer lesions.
     relatives : int
         Healthy relatives of each query, up to 20.
     prevalence : float
@@ -142,9 +142,9 @@ class PhantomConfig(StrictConfig):
     def _noise_leaves_room_for_rounding(self) -> Self:
         limit = 1 - 1 / (12 * self.noise_sd**2)
         if self.share_of("noise") > limit:
-            raise ValueError(f"with noise_sd {self.noise_sd:g} at most {limit:.4f} of the noise can be shared (the rest is rounding)")
+            raise ValueError(f"with noise_sd {self.noise_sd:g} at most {limit:.4f} of the noise can be shared, since the rest is rounding")
         if not all(0 < part < 1 for part in self.lesion.centre):
-            raise ValueError("lesion.centre: row and column are parts of the side, between 0 and 1")
+            raise ValueError("lesion.centre: give row and column as parts of the side, between 0 and 1")
         return self
 
     def share_of(self, component: str) -> float:

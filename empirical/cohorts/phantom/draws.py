@@ -22,15 +22,15 @@ class PhantomFamily:
     """A query and its relatives, before rounding."""
 
     images: Array  # (1 + relatives, h, w), gray levels; the query first, healthy so far
-    factor: Latent  # what the family shares, standard normal, by component
-    place: Array  # (2,): row and column of the query's lesion, were it diseased, in pixels
+    factor: Latent  # the part shared by the family, standard normal, by component
+    place: Array  # (2,): row and column, in pixels, of the query's lesion if it is diseased
 
 
 class FamilySampler:
     """Samples families from the model.
 
-    Each member has a random stream of its own, and the query's is drawn first: more families, more relatives or another share leave the
-    queries as they are, bit for bit.
+    Each member has its own random stream, and the query's is drawn first. So the queries stay the same, bit for bit, with more families,
+    more relatives or another share.
     """
 
     def __init__(self, truth: PhantomTruth, seed: int) -> None:
@@ -51,7 +51,7 @@ class FamilySampler:
         return PhantomFamily(np.stack([self.render(latent) for latent in [query, *others]]), factor, place)
 
     def render(self, latent: Latent) -> Array:
-        """Turn standard normal draws into a healthy image, (h, w), in gray levels that are not rounded yet."""
+        """Turn standard normal draws into a healthy image, (h, w), in gray levels before rounding."""
         truth = self.truth
         anatomy = truth.mean + latent["demographic"] @ truth.demographic + latent["site"] @ truth.site
         field = truth.field_sd * (self._root @ latent["field"] @ self._root.T)

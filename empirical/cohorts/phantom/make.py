@@ -55,11 +55,11 @@ def make_phantom(config: PhantomConfig, out: Path | str, seed: int, quiet: bool 
     Parameters
     ----------
     config : PhantomConfig
-        How many families, how similar their members are, and what varies by how much.
+        Number of families, similarity of their members, and the size of each variation.
     out : Path or str
-        The cohort's folder; made when missing. ``cohort.parquet`` is written last, so a cohort is never half there.
+        The cohort's folder; made when missing. ``cohort.parquet`` is written last, so that it exists only for a complete cohort.
     seed : int
-        Decides every image. The same seed and config give the same bytes; more families, or another `rho`, leave the queries as they are.
+        Decides every image. The same seed and config give the same bytes. The queries do not change with more families or another `rho`.
     quiet : bool, default True
         When false, show a progress bar on a terminal.
 
@@ -71,7 +71,7 @@ def make_phantom(config: PhantomConfig, out: Path | str, seed: int, quiet: bool 
     Raises
     ------
     InputError
-        When the config asks for no image at all, or for images that do not fit into 8 bits.
+        When the config gives no image at all, or images that do not fit into 8 bits.
     """
     import pandas as pd
 
@@ -135,7 +135,7 @@ def _row(writer: _Writer, item_id: str, image: NDArray[np.float64]) -> dict[str,
 
 
 def _traits(family: PhantomFamily) -> dict[str, Any]:
-    """Read age, sex and site off the family's factors of heart size, lung size and brightness, so that relatives agree in them."""
+    """Derive age, sex and site from the family's factors of heart size, lung size and brightness, so that relatives agree in them."""
     heart, lungs = family.factor["demographic"][:2]
     offset = family.factor["site"][1]
     age = float(np.clip(np.round(55 + 13 * heart), 20, 90))

@@ -61,7 +61,7 @@ def _modes(config: PhantomConfig) -> Array:
 
 
 def _places(truth: PhantomTruth, config: PhantomConfig) -> Array:
-    """List the pixels whose surroundings, as far as the lesion is visible, are lung."""
+    """List the pixels around which the whole visible lesion would be in the lung."""
     from scipy import ndimage
 
     lung = clear_lung(config.size) > 0.5
@@ -71,7 +71,7 @@ def _places(truth: PhantomTruth, config: PhantomConfig) -> Array:
     if not len(places):
         raise InputError(f"lesion.width {truth.width:g}: too wide for the lungs of a picture of {config.size} pixels; make it smaller")
     if not (places == truth.centre).all(axis=1).any():
-        raise InputError(f"lesion.centre {config.lesion.centre}: the lesion would not lie within a lung; choose another place")
+        raise InputError(f"lesion.centre {config.lesion.centre}: the lesion would not be within a lung; choose another place")
     return places if config.lesion.place == "random" else truth.centre[None]
 
 
@@ -82,7 +82,7 @@ def _amplitude(truth: PhantomTruth, detectability: float) -> float:
 
 
 def _refuse_clipping(truth: PhantomTruth) -> None:
-    """Refuse a model that 8 bits cannot hold; warm-up lesions may leave the range, since they are for learning only."""
+    """Refuse a model whose gray levels do not fit into 8 bits; warm-up lesions may, since they are only for training."""
     lesion = truth.amplitude * clear_lung(truth.shape[0]).ravel()  # lesions lie within the lungs
     factors = np.vstack([truth.demographic, truth.site])
     spread = HEADROOM * np.sqrt((factors**2).sum(0) + truth.field_sd**2 + truth.noise_sd**2)

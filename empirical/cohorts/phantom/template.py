@@ -16,13 +16,13 @@ class Anatomy:
 
     heart: float = 0.0  # growth of the heart's radii
     lungs: float = 0.0  # how far the lungs reach outwards and the diaphragm is pressed down
-    ribs: float = 0.0  # how far the ribs lie lower
-    thickness: float = 0.0  # how far the body's outline lies outwards (and the soft tissue gets denser)
+    ribs: float = 0.0  # how much lower the ribs are
+    thickness: float = 0.0  # how far the body's outline is moved outwards (the soft tissue also gets denser)
 
 
 MODES = tuple(item.name for item in fields(Anatomy))
 AIR, TISSUE, LUNG, HEART, SPINE, ABDOMEN, BONE = 58.0, 132.0, 84.0, 176.0, 184.0, 178.0, 20.0
-"""Gray levels of the parts, our choice; a bone adds its own to what lies behind it."""
+"""Gray levels of the parts, our choice; the level of a bone is added to the level behind it."""
 
 
 def draw_template(size: int, anatomy: Anatomy | None = None) -> Array:
@@ -41,7 +41,7 @@ def draw_template(size: int, anatomy: Anatomy | None = None) -> Array:
 
 
 def lung_field(size: int, anatomy: Anatomy | None = None) -> Array:
-    """Draw the air-filled part of the lungs, the heart not taken out, (size, size): 1 inside, 0 outside, smooth between."""
+    """Draw the air-filled part of the lungs, including the area of the heart, (size, size): 1 inside, 0 outside, smooth between."""
     anatomy = anatomy or Anatomy()
     x, y = _grid(size)
     across = np.abs(x)
@@ -52,7 +52,7 @@ def lung_field(size: int, anatomy: Anatomy | None = None) -> Array:
 
 
 def clear_lung(size: int) -> Array:
-    """Draw as `lung_field` the part that the heart and the mediastinum leave free, where a nodule would be looked for."""
+    """Draw, like `lung_field`, the part not covered by heart and mediastinum, where nodules can be."""
     x, y = _grid(size)
     soft = _softness(size)
     return lung_field(size) * (1 - _heart(x, y, Anatomy(), soft)) * (1 - _mediastinum(x, y, soft))

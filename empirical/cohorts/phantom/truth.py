@@ -53,10 +53,10 @@ class PhantomTruth:
     -----
     A healthy image is :math:`x=\mu+\sum_k x_k` with independent Gaussian components k, and for two members of a family
     :math:`\mathrm{Cov}(x_k,x_k')=s_k\Sigma_k`; so :math:`\Sigma=\sum_k\Sigma_k` and :math:`C=\sum_k s_k\Sigma_k`, which is
-    :math:`\rho\Sigma` when all shares are :math:`\rho`. A diseased image adds amplitude times profile. The rounding to 8 bits is a part
-    of the noise (its variance 1/12 is taken off what is drawn, and its correlation is made up for), so this holds for the PNG files,
-    except for the clipping at 0 and 255, which is counted when a cohort is made. Warm-up items (``contrast`` above 1 in the cohort's table,
-    training split only) have that many times the amplitude, and are outside this model.
+    :math:`\rho\Sigma` when all shares are :math:`\rho`. A diseased image adds amplitude times profile. The rounding to 8 bits is part
+    of the noise: its variance 1/12 is subtracted from the drawn variance, and its effect on the correlation is corrected. So this holds for
+    the PNG files, except for the clipping at 0 and 255, which is counted when a cohort is made. Warm-up items (``contrast`` above 1 in the
+    cohort's table, training split only) have that many times the amplitude, and are outside this model.
     """
 
     shape: tuple[int, int]

@@ -1,5 +1,5 @@
 """One reader for each kind of image set; `registry` lists them and calls the one asked for.
 
-`nih`, `chexpert` and `ham10000` read public sets as they are given out; `folder`, `medmnist`, `table` and `dicom` what people have.
+`nih`, `chexpert` and `ham10000` read public sets in their published layout; `folder`, `medmnist`, `table` and `dicom` read users' own sets.
 Tables of images are read by `labelled_tables`, which leaves the labels to `findings`.
 """

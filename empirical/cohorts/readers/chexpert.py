@@ -20,7 +20,7 @@ TABLES = {"train.csv": "train", "valid.csv": "test"}  # valid.csv was labelled b
 NO_FINDING = "No Finding"
 NOT_FINDINGS = ("Path", "Sex", "Age", "Frontal/Lateral", "AP/PA", NO_FINDING, "split")
 NEEDED = ("Path", NO_FINDING)
-FACTS = ("Sex", "Age", "Frontal/Lateral", "AP/PA")  # read where they are there
+FACTS = ("Sex", "Age", "Frontal/Lateral", "AP/PA")  # optional columns
 LICENCE = "CheXpert: Stanford University Dataset Research Use Agreement, not for sharing on; cite Irvin et al., CheXpert, AAAI 2019."
 
 
@@ -33,7 +33,7 @@ def import_chexpert(
     lateral: bool = False,
     **settings: Unpack[TableImportSettings],
 ) -> Cohort:
-    """Import CheXpert; `uncertain` findings are left out or taken as positive or negative (`label_rows`), lateral views left out or not."""
+    """Import CheXpert; uncertain findings are left out or taken as positive or negative (`label_rows`); `lateral` keeps lateral views."""
     root = require_folder(root)
     entries = _read_tables(root)
     say_absent(entries, FACTS, "table", settings.get("quiet", False))
@@ -58,7 +58,7 @@ def label_rows(entries: pd.DataFrame, positive: str, uncertain: Uncertain) -> pd
     """Label rows `positive`, ``'No Finding'`` (a clean control), or ``''`` to leave them out.
 
     ``'ignore'``, ``'positive'`` and ``'negative'`` are the U-Ignore, U-Ones and U-Zeros of Irvin et al. (2019) as far as the finding goes.
-    A row that is not positive is not thereby a control: that takes 'No Finding' in every row of the patient.
+    A row that is not positive is a control only if every row of the patient has 'No Finding'.
     """
     value = parse_number(entries[positive])
     hit = (value == 1) | ((value == -1) & (uncertain == "positive"))
@@ -72,9 +72,9 @@ def _read_tables(root: Path) -> pd.DataFrame:
 
     found = {name: split for name, split in TABLES.items() if (root / name).is_file()}
     if not found:
-        raise InputError(f"{root}: no train.csv and no valid.csv; --root is the folder that holds them")
+        raise InputError(f"{root}: no train.csv and no valid.csv; --root must be the folder with these tables")
     entries = pd.concat([read_csv(root / name, NEEDED, key="Path").assign(split=split) for name, split in found.items()], ignore_index=True)
-    entries["Path"] = entries["Path"].str.replace("\\", "/")  # where the table was written anew on Windows
+    entries["Path"] = entries["Path"].str.replace("\\", "/")  # the table may have been saved again on Windows
     unsafe = [path for path in entries["Path"] if not is_safe_path(path)]
     if unsafe:
         raise InputError(f"{root}: {len(unsafe)} paths lead out of the set: {first_few(unsafe)}")
@@ -107,12 +107,12 @@ def _tidy(entries: pd.DataFrame, labels: pd.Series) -> pd.DataFrame:
         table["sex"] = parse_sex(entries["Sex"])
     if "Age" in entries:
         table["age"] = parse_age(entries["Age"].str.replace(r"\.0+$", "", regex=True))
-        table["age"] = table["age"].where(table["age"] > 0)  # the set writes 0 where the age is not known
+        table["age"] = table["age"].where(table["age"] > 0)  # the set writes 0 for an unknown age
     return table.reset_index(drop=True)
 
 
 def _lateral(entries: pd.DataFrame) -> pd.Series:
-    """Tell lateral views by their column, or where there is none by the file's name (``view2_lateral.jpg``)."""
+    """Find lateral views by their column, or without one by the file name (``view2_lateral.jpg``)."""
     if "Frontal/Lateral" in entries:
         return entries["Frontal/Lateral"].str.lower() == "lateral"
     return entries["Path"].str.lower().str.contains(r"lateral[^/]*$", regex=True)

@@ -1,4 +1,4 @@
-"""Reader of DICOM files: labels from folders or a table, everything else from the headers."""
+"""Reader of DICOM files: labels from folders or a table, all other facts from the headers."""
 
 from __future__ import annotations
 
@@ -63,8 +63,8 @@ def import_dicom(
     """Import DICOM files, labelled by folders or by a table.
 
     Patient, age (``045Y``, or from the dates of birth and study), sex, view, institution (as the site), date of the study, maker and model
-    of the device come from the header, unless the table has them; a table without labels adds such facts to files in folders of labels.
-    `include` and `exclude` are patterns of files. A file without a patient counts as a patient of its own, and a warning says so.
+    of the device come from the header, unless the table has them. A table without labels adds these facts to files in folders of labels.
+    `include` and `exclude` are patterns of files. A file without a patient counts as a separate patient, with a warning.
     """
     root = require_folder(root)
     patterns = FilePatterns(root, include, exclude)
@@ -96,10 +96,10 @@ def _list_by_folder(
 def _list_by_table(
     root: Path, table: Path | str, healthy: str, positive: Sequence[str], settings: LabelledTableSettings, patterns: FilePatterns
 ) -> tuple[pd.DataFrame, list[str], dict[str, int], dict[str, Any]]:
-    """Join the files with the rows of a table, by whichever name of an image fits most rows."""
+    """Join the files with the rows of a table, by the kind of image name that fits most rows."""
     import pandas as pd
 
-    # a row for each box, as in some challenges, is one label unless the rows differ
+    # several rows of an image (one per box, as in some challenges) give one label, unless they differ
     said = read_labelled(root, table, healthy, positive, {"aggregate": "all", **settings}, needs_label=False)
     counts, chosen, source = said.counts, said.positive, said.options["table"]
     if said.disagree and "aggregate" not in settings:
@@ -144,7 +144,7 @@ def _best_names(root: Path, files: pd.Series, wanted: set[str]) -> pd.Series:
         best = _read_headers(root, files, quiet=True)["instance"]
     twice = list(best[best.isin(wanted) & best.duplicated()])
     if twice:
-        raise InputError(f"{root}: several files have the name {first_few(twice)}; let the table give paths below the root")
+        raise InputError(f"{root}: several files have the name {first_few(twice)}; give paths below the root in the table")
     return best
 
 
@@ -153,7 +153,7 @@ def _read_headers(root: Path, images: pd.Series, quiet: bool) -> pd.DataFrame:
 
     def _read(image: str) -> dict[str, Any]:
         facts: dict[str, Any] = dict.fromkeys(HEADER, "") | {"damaged": False}
-        if not image:  # a row of the table without a file
+        if not image:  # a table row without a file
             return facts
         try:
             dataset = open_dataset(root / image, list(HEADER.values()))
@@ -162,9 +162,9 @@ def _read_headers(root: Path, images: pd.Series, quiet: bool) -> pd.DataFrame:
         for column, element in HEADER.items():
             try:
                 with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")  # as when it was opened: elements are parsed when they are looked at
+                    warnings.simplefilter("ignore")  # as in `open_dataset`: elements are parsed when they are read
                     facts[column] = _text(dataset.get(element))
-            except malformed():  # the pixels may be good all the same
+            except malformed():  # the pixels may still be good
                 facts["damaged"] = True
         return facts
 
@@ -173,7 +173,7 @@ def _read_headers(root: Path, images: pd.Series, quiet: bool) -> pd.DataFrame:
 
 
 def _fill(rows: pd.DataFrame, headers: pd.DataFrame, counts: dict[str, int]) -> pd.DataFrame:
-    """Add what the headers say to what a table says, which comes first."""
+    """Add the facts of the headers to those of the table, which take precedence."""
     for name in headers:
         given = rows[name] if name in rows else headers[name]
         if name == "patient_id" and name in rows:

@@ -1,6 +1,6 @@
-"""The label of an image from what a table says: one label, a list of labels or a column for each, in one row or in several.
+"""The label of an image from a table: one label, a list of labels or a column for each, in one row or in several.
 
-Public layouts that come together here (as their pages and readers describe them):
+Public layouts that are read here (as their pages and readers describe them):
 
 - CheXpert and MIMIC-CXR-JPG 2 (physionet.org/content/mimic-cxr-jpg): a column for each finding, 1 present, 0 absent, -1 uncertain, blank
   not mentioned, with 'No Finding' among them;
@@ -34,26 +34,26 @@ LONGEST_LIST = 20_000  # characters of a cell
 INDICATORS = {"": 0, "0": 0, "0.0": 0, "false": 0, "no": 0, "1": 1, "1.0": 1, "true": 1, "yes": 1, "-1": -1, "-1.0": -1}
 ABSENT, POSSIBLE, PRESENT = 0, 1, 2
 SEVERAL = "\x1f"  # marks an item of several labels to detect
-LEFT_OUT = {  # counts, and what may be done
+LEFT_OUT = {  # counts, and how to include these images
     "images_with_several_labels_to_detect": "have several labels to detect (--positive-name makes one class of these)",
     "images_of_uncertain_label": "are of an uncertain label (--uncertain positive or negative decides)",
 }
 
 
 class LabelSettings(TypedDict, total=False):
-    """How a table tells the labels of an image."""
+    """How a table gives the labels of an image."""
 
-    label_list: str  # what separates the labels of a cell, or 'list'
-    label_columns: Sequence[str]  # columns that each tell one label by 1, 0, -1 (uncertain) or nothing
+    label_list: str  # separator of the labels in a cell, or 'list'
+    label_columns: Sequence[str]  # columns that each stand for one label: 1, 0, -1 (uncertain) or empty
     healthy_column: str  # such a column for the healthy label
-    no_label: str  # the label of rows that have no other
+    no_label: str  # the label of rows without any other label
     uncertain: Uncertain
-    aggregate: Rule  # how several rows of an image make one
-    positive_name: str  # the labels to detect become one of this name
+    aggregate: Rule  # how several rows of an image are combined
+    positive_name: str  # merges all labels to detect into one with this name
 
 
 def mentions(rows: pd.DataFrame, settings: LabelSettings, healthy: str, source: str) -> pd.DataFrame:
-    """List what each row says of labels: ``row`` (its position), ``label`` and ``state`` (`PRESENT`, or `POSSIBLE` where uncertain)."""
+    """List the labels in each row: ``row`` (its position), ``label`` and ``state`` (`PRESENT`, or `POSSIBLE` where uncertain)."""
     import pandas as pd
 
     parts = []
@@ -64,7 +64,7 @@ def mentions(rows: pd.DataFrame, settings: LabelSettings, healthy: str, source: 
         values = rows[column].str.lower().map(INDICATORS)
         if values.isna().any():
             odd = first_few([f"'{text}'" for text in rows.loc[values.isna(), column].unique()])
-            raise InputError(f"{source}: column '{column}' holds {odd}; a column for a label holds 1, 0, -1 (uncertain) or nothing")
+            raise InputError(f"{source}: column '{column}' holds {odd}; a label column has only 1, 0, -1 (uncertain) or empty cells")
         said = values.to_numpy().nonzero()[0]
         states = [PRESENT if value == 1 else POSSIBLE for value in values.iloc[said]]
         parts.append(pd.DataFrame({"row": said, "label": label, "state": states}))
@@ -80,11 +80,11 @@ def mentions(rows: pd.DataFrame, settings: LabelSettings, healthy: str, source: 
 def label_items(
     said: pd.DataFrame, items: pd.Series, readers: pd.Series, healthy: str, positive: Sequence[str], settings: LabelSettings, source: str
 ) -> tuple[pd.Series, list[str], dict[str, int], list[str]]:
-    """Decide the label of each item from what its rows say (`mentions`), ``''`` where it is none of those asked for.
+    """Decide the label of each item from its rows (`mentions`), ``''`` where it has none of the wanted labels.
 
-    The rows of an item by one reader are one reading, in which a label is present if any of them says so. Over readings the rule decides:
-    where uncertain ones could turn the decision the label is uncertain. A healthy reading names no other label; an item is healthy when the
-    rule says so and finds no other label, even one that is not asked for.
+    The rows of an item by one reader are one reading, in which a label is present if it is present in any row. The rule combines readings;
+    if uncertain readings could change the decision, the label is uncertain. A healthy reading has no other label. An item is healthy when
+    the rule gives the healthy label and no other label, not even an unwanted one.
 
     Returns the labels by item, the labels to detect, counts, and the items whose rows disagree.
     """
@@ -121,7 +121,7 @@ def label_items(
         several = labels == SEVERAL
         labels = labels.mask(several, "")
         counts |= {"images_with_several_labels_to_detect": int(several.sum())} if several.any() else {}
-    if not positive:  # a label that is there only beside others is not lost in silence: its images are counted above
+    if not positive:  # a label that occurs only beside others is not lost silently: its images are counted above
         chosen = [label for label in chosen if (labels == label).any()] or chosen
     for name in (healthy, *chosen):
         if not (labels == name).any() and (why := [f"{counts[key]} {what}" for key, what in LEFT_OUT.items() if counts.get(key)]):
@@ -131,7 +131,7 @@ def label_items(
 
 
 def choose_labels(known: Sequence[str], healthy: str, positive: Sequence[str], source: str) -> list[str]:
-    """List the labels to detect, by default all but the healthy one; refuse what is not among the known."""
+    """List the labels to detect, by default all but the healthy one; refuse unknown labels."""
     chosen = list(dict.fromkeys(positive)) or [label for label in known if label not in (healthy, "")]
     for label in (healthy, *chosen):
         if label not in known:
@@ -144,7 +144,7 @@ def choose_labels(known: Sequence[str], healthy: str, positive: Sequence[str], s
 
 
 def merge_positive(labels: pd.Series, chosen: list[str], healthy: str, name: str) -> tuple[pd.Series, list[str]]:
-    """Call all labels to detect by one name."""
+    """Give all labels to detect the same name."""
     if name == healthy:
         raise InputError(f"--positive-name {name}: is the healthy label; choose another name")
     return labels.mask(labels.isin([*chosen, SEVERAL]), name), [name]
@@ -164,7 +164,7 @@ def _split(cell: str, separator: str, source: str) -> list[str]:
             except (ValueError, SyntaxError, RecursionError, MemoryError):
                 continue
     if not isinstance(content, (list, tuple)) or not all(isinstance(part, (str, int, float)) for part in content):
-        raise InputError(f"{source}: '{cell[:60]}' is no list of labels, as in ['a', 'b']; --label-list takes a separator such as '|', too")
+        raise InputError(f"{source}: '{cell[:60]}' is not a list of labels, as in ['a', 'b']; or give a separator, as in --label-list '|'")
     return [str(part).strip() for part in content]
 
 
@@ -176,12 +176,12 @@ def _resolve_uncertain(said: pd.DataFrame, healthy: str, uncertain: Uncertain) -
 
 
 class _Votes(NamedTuple):
-    """What the readings of an item say of a label, for each item and label that occur together."""
+    """The combined readings of each pair of item and label that occur together."""
 
     item: NDArray[np.int64]
     label: NDArray[np.int64]
     state: NDArray[np.int64]  # by the rule
-    split: NDArray[np.bool_]  # whether not all readings are sure of it
+    split: NDArray[np.bool_]  # whether the readings differ or are uncertain
 
 
 def _strongest(keys: NDArray[np.int64], states: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -228,7 +228,7 @@ def _decide(votes: _Votes, items: pd.Index, known: Sequence[str], healthy: str, 
 
 
 def _refuse_alike(known: Sequence[str], asked: Sequence[str], source: str) -> None:
-    """Refuse other spellings of the labels asked for; those of the hundreds of others in a set do not matter."""
+    """Refuse other spellings of the wanted labels; spellings of all other labels in a set do not matter."""
     import pandas as pd
 
     wanted = {plain_label(label) for label in asked}

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PATTERN_SECONDS = 60.0
-"""How long a pattern may take for all file names; one that makes sense takes a second for a million."""
+"""Time limit of a pattern for all file names; a sensible pattern takes a second for a million names."""
 
 LONGEST_PATTERN = 1000  # letters; fnmatch takes time in proportion to pattern and name
 
@@ -46,7 +46,7 @@ def import_folder(
 ) -> Cohort:
     """Import a folder of images, labelled by the names of folders; `include` and `exclude` are patterns of files (`FilePatterns`).
 
-    Where ``train/`` and ``test/`` are both there, these splits stay unless ``resplit`` is asked for; otherwise the set is split by patient.
+    If ``train/`` and ``test/`` both exist, these splits are kept unless ``resplit`` is given; otherwise the set is split by patient.
     """
     root = require_folder(root)
     patterns = FilePatterns(root, include, exclude)
@@ -59,7 +59,7 @@ def import_folder(
 
 
 def patient_of(file_name: str, pattern: re.Pattern[str]) -> str:
-    """Find the patient in a file name: the pattern's group when it has exactly one, else all that it matches; ``''`` without a match.
+    """Find the patient in a file name: the pattern's group if it has exactly one, else the whole match; ``''`` without a match.
 
     Examples
     --------
@@ -75,9 +75,9 @@ def patient_of(file_name: str, pattern: re.Pattern[str]) -> str:
 
 
 class FilePatterns:
-    """The options ``--include`` and ``--exclude``: which files below a root are looked at; the others are counted.
+    """The options ``--include`` and ``--exclude``: which files below a root are read; the others are counted.
 
-    A pattern (``*``, ``?``, ``[abc]``) without ``/`` is compared with the name of the file, another with its path below the root.
+    A pattern (``*``, ``?``, ``[abc]``) without ``/`` is compared with the file name, a pattern with ``/`` with the path below the root.
     """
 
     def __init__(self, root: Path, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> None:
@@ -91,7 +91,7 @@ class FilePatterns:
         self._left_out = {f"left_out_by_{option}": 0 for option, given in (("include", include), ("exclude", exclude)) if given}
 
     def keep(self, path: Path) -> bool:
-        """Tell whether a file is looked at."""
+        """Tell whether a file is to be read."""
         below = path.relative_to(self.root).as_posix()
         fitting = {(option, text) for option, text in self._patterns if fnmatchcase(below if "/" in text else path.name, text)}
         for pattern in fitting:
@@ -106,7 +106,7 @@ class FilePatterns:
         return True
 
     def counts(self) -> dict[str, int]:
-        """Count what was left out, once all files have been asked for; a pattern that fits no file is refused."""
+        """Count the files left out, after all files have been checked; refuse a pattern that fits no file."""
         idle = [f"--{option} {text}" for (option, text), hits in self._hits.items() if not hits]
         if idle:
             raise InputError(f"{idle[0]}: fits no file below {self.root}; '*' stands for any letters, as in --exclude '*_mask*'")
@@ -152,7 +152,7 @@ def keep_labels(
 
 
 def files_below(folder: Path) -> Iterator[Path]:
-    """Walk through a folder in the order of names; a link to a folder, which could lead out or in a circle, is given as a file."""
+    """Walk through a folder in the order of names; a link to a folder, which could lead out or loop, is listed as a file."""
     for place, folders, files in os.walk(folder, followlinks=False, onerror=_refuse_unreadable):
         folders.sort()
         links = [name for name in folders if (Path(place) / name).is_symlink()]
@@ -160,7 +160,7 @@ def files_below(folder: Path) -> Iterator[Path]:
 
 
 def entries_of(folder: Path) -> tuple[list[Path], list[Path]]:
-    """List the folders and the other entries of a folder, by name; one that may not be read is an error, as in `files_below`."""
+    """List the folders and the other entries of a folder, by name; a folder without permission to read is an error, as in `files_below`."""
     try:
         with os.scandir(folder) as entries:
             known = sorted((entry.name, entry.is_dir()) for entry in entries)
@@ -170,7 +170,7 @@ def entries_of(folder: Path) -> tuple[list[Path], list[Path]]:
 
 
 def path_below(root: Path, path: Path) -> str:
-    """Write a file's path below a root for a table, which holds UTF-8 only; the name of a file may be any bytes."""
+    """Write a file's path below a root for a table, which must be UTF-8, while a file name may be any bytes."""
     relative = path.relative_to(root).as_posix()
     if not is_text(relative):
         raise InputError(
@@ -182,7 +182,7 @@ def path_below(root: Path, path: Path) -> str:
 def find_by_name(names: pd.Series, files: Sequence[Path], root: Path) -> pd.Series:
     """Find the file of each name, as the path below the root, ``''`` where there is none.
 
-    A file of another ending (``.PNG``, or ``.jpg`` where a copy was made smaller) counts where it alone has the name's stem.
+    A file with another suffix (``.PNG``, or ``.jpg`` for a smaller copy) counts if it is the only one with that stem.
     """
     exact = {path.name: path for path in files}
     stems: dict[str, list[Path]] = {}
@@ -198,8 +198,10 @@ def find_by_name(names: pd.Series, files: Sequence[Path], root: Path) -> pd.Seri
 
 
 def _refuse_unreadable(error: OSError) -> NoReturn:
-    """Refuse a folder that cannot be listed: what lies in it would be left out silently."""
-    raise InputError(f"{error.filename}: the folder cannot be read ({error.strerror or error}); allow it, or move it away") from None
+    """Refuse a folder that cannot be listed: its files would be left out silently."""
+    raise InputError(
+        f"{error.filename}: the folder cannot be read ({error.strerror or error}); give read permission, or move it away"
+    ) from None
 
 
 def _patients(images: pd.Series, text: str | None) -> pd.Series:
@@ -214,7 +216,7 @@ def _patients(images: pd.Series, text: str | None) -> pd.Series:
             patients = images.map(lambda image: patient_of(Path(image).name, pattern))
     except TimeLimit:
         long = f"takes more than {PATTERN_SECONDS:g} s for {len(images)} file names"
-        raise InputError(f"--patient-pattern {text}: {long}; repeat nothing that repeats itself, as in (a+)+") from None
+        raise InputError(f"--patient-pattern {text}: {long}; avoid nested repetition such as (a+)+") from None
     if (patients == "").any():
         nameless = list(images[patients == ""])
         raise InputError(

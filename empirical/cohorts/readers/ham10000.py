@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
 TABLES = ("HAM10000_metadata.csv", "HAM10000_metadata")
 NEEDED = ("lesion_id", "image_id", "dx")
-FACTS = ("age", "sex", "dataset", "localization", "dx_type")  # read where they are there
-BENIGN = "nv"  # nevus: no healthy skin in this set, so the benign control takes the healthy one's place
+FACTS = ("age", "sex", "dataset", "localization", "dx_type")  # optional columns
+BENIGN = "nv"  # nevus: this set has no healthy skin, so a benign control replaces the healthy one
 LICENCE = "HAM10000: CC BY-NC 4.0; cite Tschandl, Rosendahl and Kittler, Scientific Data 5:180161 (2018)."
 
 
 def import_ham10000(root: Path | str, out: Path | str, *, positive: str = "mel", **settings: Unpack[TableImportSettings]) -> Cohort:
     """Import HAM10000, with nevi as benign controls, since the set has no healthy skin.
 
-    The set names no patients: ``lesion_id`` stands for the patient, ``dataset``, where it is there, for the site. Age 0 is missing.
+    The set names no patients: ``lesion_id`` is used as the patient, and ``dataset``, if present, as the site. Age 0 means missing.
     """
     root = require_folder(root)
     entries = read_csv(_table_path(root), NEEDED, key="image_id")
@@ -66,5 +66,5 @@ def _tidy(entries: pd.DataFrame) -> pd.DataFrame:
 def _table_path(root: Path) -> Path:
     found = [root / name for name in TABLES if (root / name).is_file()]
     if not found:
-        raise InputError(f"{root}: no {TABLES[0]}; --root is the folder that holds it and the images")
+        raise InputError(f"{root}: no {TABLES[0]}; --root must be the folder with this table and the images")
     return found[0]

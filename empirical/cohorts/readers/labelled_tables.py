@@ -30,31 +30,31 @@ FILLED = ("mask", "serves", "sha256", "width", "height", "mode")  # columns that
 
 
 class LabelledTableSettings(TableImportSettings, LabelSettings, total=False):
-    """How a table of images is read; then how its labels are told, and what all readers of tables take."""
+    """Options for reading a table of images; with those for its labels, and those common to all readers of tables."""
 
     columns: Mapping[str, str]  # our column: the table's
     delimiter: str
-    header: Sequence[str]  # names for a table that has none
+    header: Sequence[str]  # names for a table without a header row
     join: Sequence[str]  # files of further tables
-    join_on: Sequence[str]  # their keys: one for all, or one for each
-    unnamed_patients: bool  # rows that name no patient count as patients of their own
+    join_on: Sequence[str]  # their keys: one for all tables, or one for each
+    unnamed_patients: bool  # rows without a patient count as separate patients
 
 
 class LabelledRows(NamedTuple):
-    """What a table says: a row for each image of a label that was asked for, all of it text."""
+    """The content of a table: one row for each image with a wanted label, everything as text."""
 
     rows: pd.DataFrame
     positive: list[str]
     counts: dict[str, int]
     options: dict[str, Any]  # to be recorded
-    disagree: list[str]  # the items whose rows do not agree
+    disagree: list[str]  # the items whose rows disagree
     names: frozenset[str]  # of all images in the table
 
 
 def read_labelled(
     root: Path, table: Path | str, healthy: str, positive: Sequence[str], settings: LabelledTableSettings, needs_label: bool = True
 ) -> LabelledRows:
-    """Read a table and those that are joined to it, and decide the label of each image; a table without labels has facts only."""
+    """Read a table and the tables joined to it, and decide the label of each image; a table without labels gives only facts."""
     import pandas as pd
 
     path = find_table(root, table)
@@ -91,7 +91,7 @@ OPTIONS = tuple(key for key in LabelledTableSettings.__annotations__ if key not 
 
 
 def import_settings(settings: LabelledTableSettings) -> TableImportSettings:
-    """Select what `finish_import` takes."""
+    """Select the options of `finish_import`."""
     return cast("TableImportSettings", {key: value for key, value in settings.items() if key in TableImportSettings.__annotations__})
 
 
@@ -126,13 +126,13 @@ def tidy_facts(rows: pd.DataFrame, counts: dict[str, int], source: str) -> pd.Da
 
 
 def number_columns(rows: pd.DataFrame) -> pd.DataFrame:
-    """Make numbers of the columns of a table's own that hold nothing else; ids such as 007 stay text."""
+    """Convert the table's own columns to numbers where all values are numbers; ids such as 007 stay text."""
     import pandas as pd
 
     for column in rows.columns.difference([*OURS, *FILLED]):
         texts = rows[column]
         numbers = pd.to_numeric(texts.where(texts != ""), errors="coerce")
-        ids = texts.str.fullmatch(r"0\d+").any()  # 007 is a name
+        ids = texts.str.fullmatch(r"0\d+").any()  # 007 is an id, not a number
         if not ids and not (numbers.isna() & (texts != "")).any() and numbers.notna().any():
             rows[column] = numbers
     return rows
@@ -173,14 +173,13 @@ def _join_one(
         differs = matched & (joined[name] != joined[f"{name}\x1f"])
         if differs.any():
             raise InputError(
-                f"{path}: column '{name}' says something else than the table in {int(differs.sum())} rows; "
-                "rename one of them, or add it to --join-on"
+                f"{path}: column '{name}' differs from the table in {int(differs.sum())} rows; rename one of them, or add it to --join-on"
             )
         joined = joined.drop(columns=f"{name}\x1f")
     if not matched.any():
         raise InputError(
             f"{path}: no row fits the table by {', '.join(ours)} (there {first_few(list(keys.unique()))}; in the table "
-            f"{first_few(list(entries.set_index(ours).index.unique()))}); name another key, as in --join-on OURS=THEIRS"
+            f"{first_few(list(entries.set_index(ours).index.unique()))}); name another key, for example --join-on OURS=THEIRS"
         )
     found = entries.set_index(ours).index
     counts[f"rows_without_match_in_{path.name}"] = int((~matched).sum())
@@ -190,11 +189,11 @@ def _join_one(
 
 def _refuse_clash(settings: LabelledTableSettings) -> None:
     if settings.get("label_list") and settings.get("label_columns"):
-        raise InputError("--label-list with --label-columns: the labels are either in one column or in several; give one of the two")
+        raise InputError("--label-list with --label-columns: the labels are either in one column or in several; give only one of the two")
 
 
 def _rename(table: pd.DataFrame, columns: Mapping[str, str], source: str) -> pd.DataFrame:
-    """Rename a table's columns to ours; one that had our name but was not chosen for it is called ``other_NAME``."""
+    """Rename a table's columns to ours; another column that already has our name is renamed to ``other_NAME``."""
     unknown = [ours for ours in columns if ours not in OURS]
     if unknown:
         raise InputError(f"--column {unknown[0]}=...: not one of ours ({', '.join(OURS)}){did_you_mean(unknown[0], OURS)}")
@@ -211,7 +210,7 @@ def _rename(table: pd.DataFrame, columns: Mapping[str, str], source: str) -> pd.
 def _ours(table: pd.DataFrame, columns: dict[str, str], settings: LabelledTableSettings, source: str, labelled: bool) -> pd.DataFrame:
     spread = {*settings.get("label_columns", ()), settings.get("healthy_column", "")}
     twice = [theirs for theirs in columns.values() if list(columns.values()).count(theirs) > 1 or theirs in spread]
-    for theirs in dict.fromkeys(twice):  # the same column may serve as item and as patient, for example
+    for theirs in dict.fromkeys(twice):  # for example, the same column may be both item and patient
         require_columns(table, [theirs], source)
         for ours in [ours for ours, name in columns.items() if name == theirs][0 if theirs in spread else 1 :]:
             table, columns[ours] = table.assign(**{f"{theirs} as {ours}": table[theirs]}), f"{theirs} as {ours}"
@@ -245,7 +244,7 @@ def _ours(table: pd.DataFrame, columns: dict[str, str], settings: LabelledTableS
 
 
 def _one_row_each(rows: pd.DataFrame, counts: dict[str, int], source: str) -> pd.DataFrame:
-    """Keep the first row of each item; other columns that differ between its rows are left out, and this is said."""
+    """Keep the first row of each item; other columns that differ between its rows are left out, with a message."""
     import pandas as pd
 
     first = rows.drop_duplicates("item_id")
@@ -254,7 +253,7 @@ def _one_row_each(rows: pd.DataFrame, counts: dict[str, int], source: str) -> pd
     differ = [name for name, rows_differ in differs.items() if rows_differ.any()]
     for name in [name for name in ONE_EACH if name in differ]:
         odd = rows.loc[differs[name], "item_id"]
-        raise InputError(f"{source}: the rows of {first_few(list(odd.unique()))} do not agree in '{name}', of which an image has one")
+        raise InputError(f"{source}: the rows of {first_few(list(odd.unique()))} disagree in '{name}', but an image has only one value")
     counts["repeated_rows"] = len(rows) - len(first)
     if differ:
         log(f"{source}: {first_few(differ, 8)} differ between the rows of an image, and are left out")
@@ -270,5 +269,5 @@ def _splits(texts: pd.Series, source: str) -> pd.Series:
             f"{source}: unknown splits {first_few(list(texts[splits.isna()].unique()))} (known: {', '.join(filter(None, known))})"
         )
     if {"train", "test"} <= set(splits) and (splits == "").any():
-        raise InputError(f"{source}: {int((splits == '').sum())} rows have no split; fill the column, or take it away")
+        raise InputError(f"{source}: {int((splits == '').sum())} rows have no split; fill the column, or remove it")
     return splits

@@ -33,7 +33,7 @@ NAMES: dict[str, tuple[str, ...]] = {  # label 0, 1, ... of the sets with a heal
         "emphysema", "fibrosis", "pleural", "hernia",
     ),  # an array of 0 and 1 for each image
 }  # fmt: skip
-NO_FINDING = "no finding"  # the label of images whose array holds zeros only, unless the user names it
+NO_FINDING = "no finding"  # default label of images whose array has only zeros
 MODALITIES = {"pneumoniamnist": "chest X-ray", "breastmnist": "breast ultrasound image", "octmnist": "retinal OCT image"}
 MODALITIES |= {"chestmnist": "chest X-ray"}
 
@@ -59,11 +59,11 @@ def import_medmnist(
     finding: str = "",
     **settings: Unpack[ImportSettings],
 ) -> Cohort:
-    """Import a set of MedMNIST, in its own splits unless ``resplit`` is asked for.
+    """Import a set of MedMNIST, in its own splits unless ``resplit`` is given.
 
-    Sets of several labels (ChestMNIST) have an array of 0 and 1 for each image; one of zeros only has the label `no_label`, and images with
-    several labels to detect are left out, unless `positive_name` makes these one class. The file names no patients: each image counts as a
-    patient of its own, and a warning says so.
+    Sets of several labels (ChestMNIST) have an array of 0 and 1 for each image; an array of zeros has the label `no_label`. Images with
+    several labels to detect are left out, unless `positive_name` merges these labels. The file names no patients, so each image counts as a
+    separate patient, with a warning.
     """
     path = _find_file(Path(root))
     known = next((key for key in NAMES if path.stem.lower().startswith(key)), "")
@@ -78,7 +78,7 @@ def import_medmnist(
         labels, chosen, more, _ = label_items(said, table["item_id"], table["item_id"], healthy, wanted, rules, str(path))
         table, counts = table.assign(label=labels.to_numpy())[labels.to_numpy() != ""].reset_index(drop=True), counts | more
     elif no_label:
-        raise InputError(f"--no-label: is for sets of several labels for an image; {path.name} has one for each")
+        raise InputError(f"--no-label: is for sets with several labels per image; {path.name} has one per image")
     else:
         table, chosen = keep_labels(_named(table, arrays, names), healthy, wanted, counts, str(path))
         if positive_name:
@@ -100,7 +100,7 @@ def _find_file(root: Path) -> Path:
         return root
     files = [path for path in entries_of(root)[1] if path.suffix == ".npz"] if root.is_dir() else []
     if len(files) != 1:
-        found = f"{len(files)} .npz files there ({first_few([file.name for file in files])})" if files else "no .npz file there"
+        found = f"{len(files)} .npz files in it ({first_few([file.name for file in files])})" if files else "no .npz file in it"
         raise InputError(f"--root {root}: {found}; name the file of one set")
     return files[0]
 
@@ -111,7 +111,7 @@ def _read(path: Path) -> dict[str, NDArray[Any]]:
             content = np.load(stream, allow_pickle=False)
             arrays = {} if isinstance(content, np.ndarray) else {name: content[name] for name in content.files}
     except BROKEN as error:
-        why = "it is none, or holds pickles, which are not loaded" if "pickle" in str(error) else first_line(error)
+        why = "not a .npz file, or it contains pickles, which are not loaded" if "pickle" in str(error) else first_line(error)
         raise InputError(f"{path}: cannot be read as .npz ({why})") from None
     if isinstance(content, np.ndarray):
         raise InputError(f"{path}: is one array (.npy under another name), not an archive of arrays; name the file of a set")
@@ -128,14 +128,14 @@ def _refuse_shape(images: NDArray[Any], labels: NDArray[Any], source: str) -> No
     if not gray_or_rgb or images.dtype != np.uint8:
         raise InputError(f"{source}_images: shape {images.shape} of {images.dtype}; images of 8-bit gray or RGB are needed, not volumes")
     if not images.size:
-        raise InputError(f"{source}_images: shape {images.shape}: there is no pixel")
+        raise InputError(f"{source}_images: shape {images.shape}: the images have no pixels")
     if labels.size != len(images) and (labels.ndim != 2 or len(labels) != len(images)):
         raise InputError(
             f"{source}_labels: shape {labels.shape} for {len(images)} images; one label for each, or a row of 0 and 1, is needed"
         )
     if labels.size != len(images) and not np.isin(labels, (0, 1)).all():
         raise InputError(
-            f"{source}_labels: {int((~np.isin(labels, (0, 1))).sum())} are neither 0 nor 1; a row tells which labels an image has"
+            f"{source}_labels: {int((~np.isin(labels, (0, 1))).sum())} are neither 0 nor 1; each row must mark the labels of an image"
         )
     if labels.dtype.kind not in "biufUS":
         raise InputError(f"{source}_labels: of type {labels.dtype}; whole numbers or names are needed")
@@ -169,7 +169,7 @@ def _named(table: pd.DataFrame, arrays: Mapping[str, NDArray[Any]], names: Mappi
 def _several_labels(arrays: Mapping[str, NDArray[Any]]) -> bool:
     widths = {labels.size // len(arrays[f"{split}_images"]) for split, labels in _splits(arrays)}
     if len(widths) > 1:
-        raise InputError(f"the splits have {' and '.join(map(str, sorted(widths)))} labels for each image; they must agree")
+        raise InputError(f"the splits have {' and '.join(map(str, sorted(widths)))} labels for each image; the numbers must agree")
     return widths != {1}
 
 

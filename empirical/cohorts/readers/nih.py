@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 TABLES = ("Data_Entry_2017_v2020.csv", "Data_Entry_2017.csv")
 NEEDED = ("Image Index", "Finding Labels", "Patient ID")
 VISIT = "Follow-up #"
-FACTS: dict[str, tuple[str, Callable[[pd.Series], pd.Series]]] = {  # our column: theirs, read where it is there
+FACTS: dict[str, tuple[str, Callable[[pd.Series], pd.Series]]] = {  # our column: theirs, which is optional
     "age": ("Patient Age", parse_age),
     "sex": ("Patient Sex", parse_sex),
     "view": ("View Position", lambda texts: texts),
@@ -30,7 +30,7 @@ FACTS: dict[str, tuple[str, Callable[[pd.Series], pd.Series]]] = {  # our column
 }
 ORIGINALS = {"OriginalImage[Width": "original_width", "Height]": "original_height", "OriginalImagePixelSpacing[x": "original_spacing"}
 NO_FINDING = "No Finding"
-OLDEST = 100  # years; the set has ages such as 414, which are typing errors
+OLDEST = 100  # years; the set has ages such as 414, which are typos
 LICENCE = (
     "NIH ChestX-ray14, NIH Clinical Center: no restrictions on the use; https://nihcc.app.box.com/v/ChestXray-NIHCC; "
     "cite Wang et al., ChestX-ray8, CVPR 2017."
@@ -40,11 +40,11 @@ LICENCE = (
 def import_nih(
     root: Path | str, out: Path | str, *, positive: str = "Pneumonia", priors: bool = False, **settings: Unpack[TableImportSettings]
 ) -> Cohort:
-    """Import NIH ChestX-ray14; with `priors` a positive patient's earlier normal films are kept for the strategy ``prior``."""
+    """Import NIH ChestX-ray14; with `priors`, earlier normal films of positive patients are kept for the strategy ``prior``."""
     root = require_folder(root)
     entries = read_csv(_table_path(root), (*NEEDED, VISIT) if priors else NEEDED, key="Image Index")
     refuse_unsafe_names(entries["Image Index"])
-    if "Patient Sex" not in entries:  # Data_Entry_2017_v2020.csv and the table before it spell it in two ways
+    if "Patient Sex" not in entries:  # Data_Entry_2017_v2020.csv and the earlier table spell it differently
         entries = entries.rename(columns={"Patient Gender": "Patient Sex"})
     say_absent(entries, [theirs for theirs, _ in FACTS.values()], "table", settings.get("quiet", False))
     labels = label_rows(entries, positive)
@@ -66,7 +66,7 @@ def import_nih(
 def label_rows(entries: pd.DataFrame, positive: str) -> pd.Series:
     """Label rows `positive`, ``'No Finding'`` (a clean control), or ``''`` to leave them out.
 
-    A control's patient has no finding in any row of the whole table: a normal film of somebody who has findings at other times is neither.
+    A control's patient has no finding in any row of the whole table. A normal film of a patient with findings at other times is left out.
     """
     findings = entries["Finding Labels"].str.split("|")
     refuse_labels_alike(findings.explode().rename("Finding Labels"), "table")
@@ -117,7 +117,7 @@ def _tidy(entries: pd.DataFrame, labels: pd.Series, earlier: pd.Series) -> pd.Da
 def _table_path(root: Path) -> Path:
     found = [root / name for name in TABLES if (root / name).is_file()]
     if not found:
-        raise InputError(f"{root}: no {TABLES[0]}; --root is the folder that holds it and images/")
+        raise InputError(f"{root}: no {TABLES[0]}; --root must be the folder with this table and images/")
     return found[0]
 
 

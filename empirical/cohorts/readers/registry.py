@@ -1,4 +1,4 @@
-"""Which kinds of image sets there are, and which options the reader of each takes.
+"""The kinds of image sets, and the options of the reader for each.
 
 The reader of a kind is the function ``import_KIND(root, out, *, ..., **settings)`` of the module of that name, imported when it is used.
 Its keyword-only parameters are its options; those without a default must be given.
@@ -17,11 +17,11 @@ from see_in_pairs.errors import InputError, did_you_mean
 if TYPE_CHECKING:
     from empirical.cohorts.cohort import Cohort
 
-PUBLIC_SETS = ("nih", "chexpert", "ham10000")  # the layout, the labels and the words for them are the set's own
-OWN_IMAGES = ("folder", "medmnist", "table", "dicom")  # the user names labels and words
+PUBLIC_SETS = ("nih", "chexpert", "ham10000")  # layout, labels and their names are fixed by the set
+OWN_IMAGES = ("folder", "medmnist", "table", "dicom")  # the user names the labels and their words
 KINDS = (*PUBLIC_SETS, *OWN_IMAGES)
 LABELS = {"healthy", "positive", "positive_name", "no_label"}  # options that name labels
-SPELLED = {"columns": "--column", "label_names": "--label-name"}  # repeated options, each KEY=VALUE, whose name is a singular
+SPELLED = {"columns": "--column", "label_names": "--label-name"}  # repeated options, each KEY=VALUE, with a singular name
 
 
 def import_kind(kind: str, root: Path | str, out: Path | str, options: Mapping[str, Any]) -> Cohort:
@@ -32,7 +32,7 @@ def import_kind(kind: str, root: Path | str, out: Path | str, options: Mapping[s
     kind : str
         One of `KINDS`, as after ``--kind`` of ``cohort import``.
     root, out : Path or str
-        The folder of the set, where its images stay, and the folder that the cohort is written to.
+        The folder of the set, where its images stay, and the folder for the cohort.
     options : mapping
         Options of the reader and of the import (`empirical.cohorts.importing.ImportSettings`), by the names of their parameters.
 
@@ -60,7 +60,7 @@ def import_kind(kind: str, root: Path | str, out: Path | str, options: Mapping[s
     for name in LABELS & options.keys():
         texts = [options[name]] if isinstance(options[name], str) else options[name]
         if odd := [text for text in texts if not is_text(text)]:
-            raise InputError(f"{_spell(name)} {odd[0]!a}: is not UTF-8, so no table can hold it; rename the label")
+            raise InputError(f"{_spell(name)} {odd[0]!a}: is not UTF-8, so it cannot be written to a table; rename the label")
     given = dict(options)
     one_label = isinstance(inspect.signature(_reader(kind)).parameters["positive"].default, str)
     if one_label and "positive" in given:
@@ -76,11 +76,11 @@ def import_cohort(kind: str, root: Path | str, out: Path | str, **options: Any) 
     Parameters
     ----------
     kind : str
-        What the folder holds, such as ``'folder'``, ``'table'``, ``'dicom'`` or ``'nih'``; as ``cohort import --kind``.
+        Kind of image set, for example ``'folder'``, ``'table'``, ``'dicom'`` or ``'nih'``; as in ``cohort import --kind``.
     root, out : Path or str
         Folder of the image set, and folder of the cohort to make.
     **options : object
-        Options of the reader, named as those of ``cohort import`` with ``_`` in place of ``-``.
+        Options of the reader, named like those of ``cohort import``, with ``_`` instead of ``-``.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Reader of a plain CSV or Parquet table with named columns, for every set without a reader of its own."""
+"""Reader of a plain CSV or Parquet table with named columns, for every set without its own reader."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ def import_table(
     finding: str = "",
     **settings: Unpack[LabelledTableSettings],
 ) -> Cohort:
-    """Import the images that a table lists, in the table's splits where it has both train and test, else split by patient.
+    """Import the images that a table lists, in the table's splits if it has both train and test, else split by patient.
 
-    `include` and `exclude` are patterns of files (`FilePatterns`): others are not there for the import.
+    `include` and `exclude` are patterns of files (`FilePatterns`); the import ignores all other files.
     """
     root = require_folder(root)
     rows, chosen, counts, options, *_ = read_labelled(root, table, healthy, positive, settings)
@@ -52,9 +52,9 @@ def import_table(
 
 
 def find_images(root: Path, names: pd.Series, source: str, patterns: FilePatterns | None, counts: dict[str, int]) -> pd.Series:
-    """Find each image as the table names it: below the root, or else anywhere below it where one file's path ends so.
+    """Find each image by its name in the table: as a path below the root, or as the end of exactly one file's path.
 
-    The table may leave out the ending or write it in capitals, and may have back slashes; an absolute path must lead below the
+    The table may omit the suffix or write it in upper case, and may use backslashes; an absolute path must lead below the
     root. A name that several files have is an error.
     """
     relative = names.map(lambda name: _below(root, name))
@@ -83,7 +83,7 @@ def find_images(root: Path, names: pd.Series, source: str, patterns: FilePattern
 
 
 def _below(root: Path, name: str) -> str:
-    if "\\" in name and not _is_entry(root / name):  # a table from Windows
+    if "\\" in name and not _is_entry(root / name):  # the table comes from Windows
         name = name.replace("\\", "/")
     if Path(name).is_absolute():
         return Path(name).relative_to(root).as_posix() if Path(name).is_relative_to(root) else name
@@ -95,15 +95,15 @@ def _is_entry(path: Path) -> bool:
 
 
 def _stem(name: str) -> str:
-    """Take the ending off a file's name, if it is one of an image's."""
+    """Remove the suffix of a file name, if it is an image suffix."""
     stem, point, ending = name.rpartition(".")
     return stem if point and f".{ending.lower()}" in ENDINGS else name
 
 
 def _search(name: str, files: dict[str, list[str]]) -> list[str]:
-    """Find the files whose path ends with a name: in the place that it gives before others, as it is written before other endings.
+    """Find the files whose path ends with a name: first in the exact folder, and first with the exact suffix.
 
-    `files` are paths by their name without ending. The name may lack the ending, or have it in capitals where the file has not.
+    `files` are paths by their name without ending. The name may lack the suffix, or have it in another case than the file.
     """
     place, _, base = name.rpartition("/")
     written = [path for path in files.get(_stem(base), ()) if path.rpartition("/")[2] == base]

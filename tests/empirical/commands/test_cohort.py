@@ -139,7 +139,7 @@ def test_a_failed_import_does_not_block_the_corrected_one(tmp_path: Path, capsys
             "--column image: write NAME=VALUE",
         ),
         (["--kind", "table", "--root", "set", "--healthy", "0"], "needs --table"),
-        (["--kind", "medmnist", "--root", "set", "--healthy", "0"], "no .npz file there"),
+        (["--kind", "medmnist", "--root", "set", "--healthy", "0"], "no .npz file in it"),
         (["--kind", "chexpert", "--root", "set"], "no train.csv and no valid.csv"),
         (["--kind", "dicom", "--root", "set", "--healthy", "well"], "no image found"),
         (["--kind", "folder", "--root", "set", "--healthy", "well", "--where", "age"], "--where age: write column=value"),

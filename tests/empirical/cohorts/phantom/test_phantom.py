@@ -228,7 +228,7 @@ def test_the_kernel_is_that_of_smoothed_white_noise() -> None:
 BAD = {
     "unknown key": ({"colour": 1}, "unknown key 'colour'"),
     "rho of one": ({"rho": 1.0}, "rho"),
-    "lesion outside": ({"lesion": {"centre": [0.05, 0.05]}}, "not lie within a lung"),
+    "lesion outside": ({"lesion": {"centre": [0.05, 0.05]}}, "not be within a lung"),
     "lesion off the picture": ({"lesion": {"centre": [0.4, 1.5]}}, "between 0 and 1"),
     "lesion too wide": ({"lesion": {"width": 30}}, "too wide"),
     "too much variation": ({"field_sd": 60}, "beyond 0 to 255"),

@@ -86,11 +86,11 @@ def test_rows_without_a_label_may_have_one() -> None:
 @pytest.mark.parametrize(
     ("cell", "settings", "words"),
     [
-        ("[ill", {"label_list": "list"}, r"'\[ill' is no list of labels"),
-        ("[" * 30000, {"label_list": "list"}, "is no list of labels"),
-        ("[" * 5000, {"label_list": "list"}, "is no list of labels"),
-        ("[{'a': 1}]", {"label_list": "list"}, "is no list of labels"),
-        ("__import__('os')", {"label_list": "list"}, "is no list of labels"),
+        ("[ill", {"label_list": "list"}, r"'\[ill' is not a list of labels"),
+        ("[" * 30000, {"label_list": "list"}, "is not a list of labels"),
+        ("[" * 5000, {"label_list": "list"}, "is not a list of labels"),
+        ("[{'a': 1}]", {"label_list": "list"}, "is not a list of labels"),
+        ("__import__('os')", {"label_list": "list"}, "is not a list of labels"),
         ("WELL", {"label_list": "|"}, "one label in several ways"),
         ("ill|odd", {}, "no image of label 'ill'.*seem to be lists: pass --label-list"),
     ],

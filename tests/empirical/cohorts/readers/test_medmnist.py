@@ -59,7 +59,7 @@ BAD = {
     "no indicators": (arrays() | {"train_labels": np.full((12, 14), 2, dtype=np.uint8)}, "168 are neither 0 nor 1"),
     "several labels in one split": (arrays() | {"train_labels": np.zeros((12, 14), dtype=np.uint8)}, "have 1 and 14 labels for each image"),
     "other arrays": ({"x": np.zeros(3)}, "is it a file of MedMNIST"),
-    "pickles": (arrays() | {"train_labels": np.array([{}] * 12, dtype=object)}, "holds pickles, which are not loaded"),
+    "pickles": (arrays() | {"train_labels": np.array([{}] * 12, dtype=object)}, "contains pickles, which are not loaded"),
 }
 
 
@@ -78,7 +78,7 @@ def test_a_cut_file_no_file_and_two_files_are_one_line(tmp_path: Path) -> None:
         import_medmnist(tmp_path, tmp_path / "out", healthy="0", quiet=True)
     np.savez(tmp_path / "a.npz", **arrays())
     (tmp_path / "b.npz").write_bytes((tmp_path / "a.npz").read_bytes()[:3000])
-    with pytest.raises(InputError, match=r"2 \.npz files there"):
+    with pytest.raises(InputError, match=r"2 \.npz files in it"):
         import_medmnist(tmp_path, tmp_path / "out", healthy="0", quiet=True)
     with pytest.raises(InputError, match=r"b\.npz: cannot be read"):
         import_medmnist(tmp_path / "b.npz", tmp_path / "out", healthy="0", quiet=True)
@@ -109,5 +109,5 @@ def test_several_labels_to_detect_may_be_one_class(tmp_path: Path) -> None:
     np.savez(tmp_path / "octmnist.npz", **arrays(classes=4))
     cohort = import_medmnist(tmp_path, tmp_path / "out", healthy="normal", positive_name="abnormal", quiet=True)
     assert cohort.table["label"].value_counts().to_dict() == {"abnormal": 17, "normal": 5}
-    with pytest.raises(InputError, match=r"--no-label: is for sets of several labels for an image; octmnist\.npz has one for each"):
+    with pytest.raises(InputError, match=r"--no-label: is for sets with several labels per image; octmnist\.npz has one per image"):
         import_medmnist(tmp_path, tmp_path / "none", healthy="normal", no_label="x", quiet=True)

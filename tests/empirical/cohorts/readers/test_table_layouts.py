@@ -236,7 +236,7 @@ JOINS = {
     "two rows of a key": ({"patient_id": ["1", "1"], "x": [1, 2]}, "patient_id", "several rows have the key 1"),
     "no such key": ({"who": ["1"]}, "patient_id", "has no column patient_id"),
     "nothing fits": ({"patient_id": ["p1"], "x": [1]}, "patient_id", "no row fits the table by patient_id .there p1; in the table 0, 1"),
-    "two values": ({"who": ["1"], "label": ["odd"]}, "patient_id=who", "column 'label' says something else than the table in 1 rows"),
+    "two values": ({"who": ["1"], "label": ["odd"]}, "patient_id=who", "column 'label' differs from the table in 1 rows"),
 }  # fmt: skip
 
 
@@ -254,7 +254,7 @@ def test_joins_that_do_not_fit_are_one_line(case: str, tmp_path: Path) -> None:
 OPTIONS = {
     "half a join": (["--join", "a.csv"], "give --join-on KEY once for all tables"),
     "both": (["--label-list", "|", "--label-columns", "label"], "--label-list with --label-columns"),
-    "odd cell": (["--label-columns", "label,image"], "holds 'well', 'ill'; a column for a label holds 1, 0, -1"),
+    "odd cell": (["--label-columns", "label,image"], "holds 'well', 'ill'; a label column has only 1, 0, -1"),
     "same name": (["--positive-name", "well"], "--positive-name well: is the healthy label"),
     "no text": (["--positive-name", "\ud800"], "--positive-name '\\ud800': is not UTF-8"),
     "no such table": (["--join", "c.csv", "--join-on", "image"], "--join c.csv: no such file"),

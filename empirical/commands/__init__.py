@@ -1,1 +1,1 @@
-"""The commands of the empirical part, a file for each group; what several of them take is in ``options``."""
+"""The commands of the empirical part, one file for each group; shared options are in ``options``."""

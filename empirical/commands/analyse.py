@@ -13,7 +13,7 @@ app = new_app("Explain scores: whose variance, which pixels, which layers.")
 
 @app.command("crossed")
 def crossed(config: Config, out: Out, changes: Changes = None, seed: SeedChange = None, quiet: Quiet = False) -> None:
-    """Score every patient beside every reference. With every model of the config; run again to resume."""
+    """Score every patient beside every reference. This is done with every model of the config. Run again to resume."""
     from empirical.analysis.crossed import CrossedConfig, crossed_scores
     from see_in_pairs.configs import load_config
 
@@ -29,8 +29,8 @@ def alignment(config: Config, out: Out, changes: Changes = None, seed: SeedChang
 
     CKA and the gap between images and answers, in each arm of an evaluation's config.
 
-    The CKA is measured as it is and with the mean of each class taken out, beside the share of the variance that is the class. Config: that
-    of an evaluation, and 'items' for a random sample of the queries (--set items=300).
+    The CKA is measured with and without the mean of each class, together with the share of the variance explained by the class. Config: as
+    for an evaluation, with 'items' for a random sample of the queries (--set items=300).
     """
     from empirical.analysis.arms import AlignmentConfig, report_alignment
     from see_in_pairs.configs import load_config
@@ -50,19 +50,19 @@ def alignment(config: Config, out: Out, changes: Changes = None, seed: SeedChang
                 ("label_share_answers", ".1%"),
             )
         )
-        log(f"{run}, last layer: CKA {cka} as it is, {residual} with class means removed (both without the bias of few items)", quiet)
-        log(f"{run}, last layer: the class is {images} of the images' variance, {answers} of the answers'", quiet)
+        log(f"{run}, last layer: CKA {cka} unchanged, {residual} with class means removed (both without the bias of few items)", quiet)
+        log(f"{run}, last layer: the class explains {images} of the images' variance, {answers} of the answers'", quiet)
     log(f"{len(table)} rows: {out / 'alignment.csv'}; over layers: {out / 'alignment.png'}", quiet)
 
 
 @app.command("attribution")
 def attribution(config: Config, out: Out, changes: Changes = None, seed: SeedChange = None, quiet: Quiet = False) -> None:
-    """Measure how much of the evidence lies on the lesion.
+    """Measure how much of the evidence is on the lesion.
 
-    Also on a sham place, and on which picture, in each arm of an evaluation's config.
+    Also on a sham place, and on each picture, in each arm of an evaluation's config.
 
-    A lesion's place is known where the cohort has masks (a phantom has). Config: that of an evaluation, and 'items' (how many queries, half
-    with a lesion and half healthy), 'steps' (most gradients for an item) and 'grid' (squares a side for occlusion).
+    The place of a lesion is known if the cohort has masks (a phantom has). Config: as for an evaluation, with 'items' (number of queries,
+    half with a lesion and half healthy), 'steps' (most gradients for an item) and 'grid' (squares per side for occlusion).
     """
     from empirical.analysis.arms import AttributionConfig, report_attribution
     from see_in_pairs.configs import load_config
@@ -76,7 +76,7 @@ def attribution(config: Config, out: Out, changes: Changes = None, seed: SeedCha
         beside = interval(row["reference_share"], row["reference_share_low"], row["reference_share_high"], ".1%")
         where = f"{row['run_id']}, {row['method']}"
         log(f"{where}: {beyond} more on the lesion than by chance, {sham} on a sham place; difference {contrast}", quiet)
-        log(f"{where}: {beside} of the positive attribution lies beside the query's picture", quiet)
+        log(f"{where}: {beside} of the positive attribution is outside the query's picture", quiet)
 
 
 def interval(value: float, low: float, high: float, form: str = "+.3f") -> str:

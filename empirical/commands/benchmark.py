@@ -13,7 +13,7 @@ from see_in_pairs.errors import CheckFailed
 app = new_app("Time the harness on this machine against a plain loop.")
 
 
-# What '--tiny' stands for.
+# The settings of '--tiny'.
 TOY = {"shapes": ("tiny",), "queries": 12, "references": 2, "loop_queries": 6, "rounds": 1, "eval_batch": 4, "train_batch": 2, "steps": 2}
 
 
@@ -21,22 +21,24 @@ TOY = {"shapes": ("tiny",), "queries": 12, "references": 2, "loop_queries": 6, "
 def gpu(
     out: Out,
     shape: Annotated[
-        list[str] | None, typer.Option("--shape", metavar="SHAPE", help="3b or 7b (Qwen2.5-VL, random weights); by default both.")
+        list[str] | None, typer.Option("--shape", metavar="SHAPE", help="3b or 7b (Qwen2.5-VL, random weights); default: both.")
     ] = None,
     part: Annotated[
-        list[str] | None, typer.Option("--part", metavar="PART", help="evaluation, equality or finetuning; by default all three.")
+        list[str] | None, typer.Option("--part", metavar="PART", help="evaluation, equality or finetuning; default: all three.")
     ] = None,
     tiny: Annotated[
-        bool, typer.Option("--tiny", help="Toy size, on any machine: shows that the suite runs; its numbers mean little.")
+        bool, typer.Option("--tiny", help="Toy size for any machine: a test that the suite runs; the numbers mean little.")
     ] = False,
     queries: Annotated[int | None, typer.Option("--queries", metavar="N", min=4, help="Queries of the evaluation (500).")] = None,
-    references: Annotated[int | None, typer.Option("--references", metavar="N", min=1, help="References that they share (20).")] = None,
+    references: Annotated[
+        int | None, typer.Option("--references", metavar="N", min=1, help="References shared by the queries (20).")
+    ] = None,
     loop_queries: Annotated[
         int | None,
-        typer.Option("--loop-queries", metavar="N", min=1, help="Queries that the plain loop is timed on; its cost is per item (60)."),
+        typer.Option("--loop-queries", metavar="N", min=1, help="Queries for timing the plain loop, whose cost is per item (60)."),
     ] = None,
     rounds: Annotated[
-        int | None, typer.Option("--rounds", metavar="N", min=1, help="Times that each path of the evaluation is timed (3).")
+        int | None, typer.Option("--rounds", metavar="N", min=1, help="Number of times that each path of the evaluation is timed (3).")
     ] = None,
     eval_batch: Annotated[
         int | None, typer.Option("--eval-batch", metavar="N", min=1, help="Rows of a forward pass in the evaluation (32).")
@@ -44,7 +46,7 @@ def gpu(
     batch: Annotated[int | None, typer.Option("--batch", metavar="N", min=1, help="Rows of a finetuning step (8).")] = None,
     steps: Annotated[int | None, typer.Option("--steps", metavar="N", min=2, help="Finetuning steps timed (10).")] = None,
     peak_tflops: Annotated[
-        float | None, typer.Option("--peak-tflops", metavar="X", help="The device's dense bfloat16 peak, if we do not know it.")
+        float | None, typer.Option("--peak-tflops", metavar="X", help="The device's dense bfloat16 peak, if it is not known.")
     ] = None,
     json: Json = None,
     seed: Seed = 0,
@@ -66,7 +68,7 @@ def gpu(
     config = parse_config(BenchmarkConfig, content, source="benchmark gpu")
     log(f"time {', '.join(config.shapes)} ({', '.join(config.parts)}) into {out}; random weights, nothing is downloaded", quiet)
     table = run_suite(config, out, quiet=quiet)
-    log(f"{out / 'README.md'}: targets, all rows, and what they mean", quiet)
+    log(f"{out / 'README.md'}: targets, all rows, and their meaning", quiet)
     if json is not None:
         emit_json(table.to_dict("records"), json)
     outside = table[table["within"] == False]  # noqa: E712 (missing is not False)
@@ -78,12 +80,14 @@ def gpu(
 def padding(
     config: Config,
     changes: Changes = None,
-    most: Annotated[int, typer.Option("--rows", metavar="N", min=1, help="Count the first so many rows of the training plan.")] = 2000,
+    most: Annotated[
+        int, typer.Option("--rows", metavar="N", min=1, help="Number of rows of the training plan to count, from the first.")
+    ] = 2000,
     json: Json = None,
     seed: SeedChange = None,
     quiet: Quiet = False,
 ) -> None:
-    """Count the padding in the batches of a finetuning run. It is the most that packing could save."""
+    """Count the padding in the batches of a finetuning run. Packing could save at most this much."""
     from empirical.benchmark.padding import count_padding
     from empirical.training.config import FinetuneConfig
     from see_in_pairs.configs import load_config

@@ -52,7 +52,7 @@ def audit(
     cohort: CohortFolder,
     allow: Annotated[
         list[str] | None,
-        typer.Option("--allow", metavar="NAME", help="Let findings of this name pass; recorded in the manifest (with --out)."),
+        typer.Option("--allow", metavar="NAME", help="Allow findings of this name; recorded in the manifest (with --out)."),
     ] = None,
     out: Annotated[
         Path | None,
@@ -68,19 +68,19 @@ def audit(
     ] = None,
     embeddings: Annotated[
         Path | None,
-        typer.Option("--embeddings", metavar="FILE.npz", help="The same by embeddings of your own: arrays 'item_id' and 'vectors'."),
+        typer.Option("--embeddings", metavar="FILE.npz", help="The same with your own embeddings: arrays 'item_id' and 'vectors'."),
     ] = None,
     rehash: Annotated[
-        bool, typer.Option("--rehash", help="Hash every image again, and stop where it is not the one that was imported.")
+        bool, typer.Option("--rehash", help="Hash every image again, and stop if one has changed since it was imported.")
     ] = False,
     references: Annotated[
         list[Path] | None,
         typer.Option(
-            "--references", metavar="CONFIG", help="How references are chosen, to ask whether they tell the class; may be repeated."
+            "--references", metavar="CONFIG", help="A choice of references, to test whether they predict the class; may be repeated."
         ),
     ] = None,
     skip_references: Annotated[
-        bool, typer.Option("--skip-references", help="Do not ask whether references, by every strategy, tell the class.")
+        bool, typer.Option("--skip-references", help="Do not test whether references predict the class, for every strategy.")
     ] = False,
     seed: Seed = 0,
     quiet: Quiet = False,
@@ -99,17 +99,17 @@ def audit(
     loaded = Cohort.load(cohort)
     check_allowed(allow or ())
     if references and skip_references:
-        raise InputError("--references and --skip-references: give one of them")
+        raise InputError("--references and --skip-references: give only one of them")
     strategies = {path.stem: load_config(ReferenceConfig, config_path(str(path), "cohort references")) for path in references or ()}
     if len(strategies) < len(references or ()):
-        raise InputError("--references: two configs have the same file name; rename one, since references are named after it")
+        raise InputError("--references: two configs have the same file name; rename one, since references are named after the file")
     vectors = embeddings_of(loaded, model, embeddings, quiet)
     findings = find(loaded, seed, vectors, rehash)
     leak = None
     if not skip_references and not any(one.severity == "error" and one.name not in (allow or ()) for one in findings):
         leak = audit_strategies(loaded, strategies or standard_strategies(loaded, vectors is not None), seed, vectors)
         for name, note in zip(leak["references"], leak["note"], strict=True):
-            if name in strategies and note.startswith(NOT_CHOSEN):  # asked for by name: to pass over it would look like a pass
+            if name in strategies and note.startswith(NOT_CHOSEN):  # it was asked for by name: skipping it would look like a pass
                 raise InputError(f"--references {name}: {note}")
         findings += reference_findings(leak)
     if out is not None:
@@ -132,7 +132,7 @@ def show(
     seed: Seed = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Make a contact sheet and a page of counts. As HTML and PNG."""
+    """Make a contact sheet and a page of counts. Both are written as HTML and PNG."""
     from empirical.cohorts import Cohort
     from empirical.cohorts.overview.page import write_overview
     from empirical.cohorts.overview.summary import summary_tables

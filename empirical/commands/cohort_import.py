@@ -1,4 +1,4 @@
-"""The command ``cohort import``; an option of a new reader is one more parameter of `import_cohort`, and nothing else."""
+"""The command ``cohort import``; to add an option of a new reader, add only a parameter of `import_cohort`."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def import_cohort(
     positive: Annotated[
         list[str] | None,
         typer.Option(
-            "--positive", metavar="LABEL", help=f"What to detect. {OWN}: may be repeated; by default every label but the healthy one."
+            "--positive", metavar="LABEL", help=f"Label to detect. {OWN}: may be repeated; by default every label except the healthy one."
         ),
     ] = None,
     healthy: Annotated[str | None, typer.Option("--healthy", metavar="LABEL", help=f"{OWN}: the healthy label.")] = None,
@@ -41,7 +41,7 @@ def import_cohort(
         typer.Option(
             "--patient-pattern",
             metavar="REGEX",
-            help="folder: finds the patient in a file name, e.g. 'person[0-9]+|IM-[0-9]+'; of a pattern with one group, the group is the "
+            help="folder: finds the patient in a file name, e.g. 'person[0-9]+|IM-[0-9]+'; if the pattern has one group, the group is the "
             "patient.",
         ),
     ] = None,
@@ -50,7 +50,7 @@ def import_cohort(
         typer.Option(
             "--include",
             metavar="PATTERN",
-            help="folder, table, dicom: look only at files whose name (with a '/', path below --root) fits, e.g. '*.png'; may be repeated.",
+            help="folder, table, dicom: read only files whose name (with a '/': path below --root) matches, e.g. '*.png'; may be repeated.",
         ),
     ] = None,
     exclude: Annotated[
@@ -58,12 +58,12 @@ def import_cohort(
         typer.Option(
             "--exclude",
             metavar="PATTERN",
-            help="folder, table, dicom: leave such files out and count them, e.g. '*_mask*'; may be repeated.",
+            help="folder, table, dicom: leave out files that match, and count them, e.g. '*_mask*'; may be repeated.",
         ),
     ] = None,
     table: Annotated[
         Path | None,
-        typer.Option("--table", metavar="FILE", help="table, dicom: CSV, TSV (or these as .gz) or Parquet with a row for each image."),
+        typer.Option("--table", metavar="FILE", help="table, dicom: CSV, TSV (or these as .gz) or Parquet with one row per image."),
     ] = None,
     columns: Annotated[
         list[str] | None,
@@ -76,11 +76,10 @@ def import_cohort(
     ] = None,
     delimiter: Annotated[
         str | None,
-        typer.Option("--delimiter", metavar="CHARACTER", help="table, dicom: what separates the columns of a CSV; a comma by default."),
+        typer.Option("--delimiter", metavar="CHARACTER", help="table, dicom: separator of the columns of a CSV; a comma by default."),
     ] = None,
     header: Annotated[
-        str | None,
-        typer.Option("--header", metavar="A,B,C", help="table, dicom: names for the columns of a table without a first row of names."),
+        str | None, typer.Option("--header", metavar="A,B,C", help="table, dicom: names for the columns of a table without a header row.")
     ] = None,
     join: Annotated[
         list[str] | None,
@@ -95,7 +94,7 @@ def import_cohort(
         typer.Option(
             "--join-on",
             metavar="KEY",
-            help="table, dicom: the column that both tables have, OURS=THEIRS where its names differ, several with commas; once for all "
+            help="table, dicom: the key column of both tables, OURS=THEIRS if the names differ, several with commas; once for all "
             "--join, or once for each.",
         ),
     ] = None,
@@ -104,7 +103,7 @@ def import_cohort(
         typer.Option(
             "--label-list",
             metavar="SEPARATOR",
-            help="table, dicom: a cell of the label column holds several labels, separated by this, e.g. '|'; 'list' for JSON or Python "
+            help="table, dicom: separator of several labels in a cell of the label column, e.g. '|'; 'list' for JSON or Python "
             "lists such as ['a', 'b'].",
         ),
     ] = None,
@@ -113,7 +112,7 @@ def import_cohort(
         typer.Option(
             "--label-columns",
             metavar="A,B,C",
-            help="table, dicom: columns that each tell one label, the healthy one among them: 1, 0, -1 (uncertain) or nothing.",
+            help="table, dicom: columns that each stand for one label, including the healthy one: 1, 0, -1 (uncertain) or empty.",
         ),
     ] = None,
     healthy_column: Annotated[
@@ -125,7 +124,7 @@ def import_cohort(
         typer.Option(
             "--no-label",
             metavar="LABEL",
-            help="table, dicom, medmnist: the label of images that have none of the others, e.g. 'normal' where all columns are 0.",
+            help="table, dicom, medmnist: the label of images without any other label, e.g. 'normal' where all columns are 0.",
         ),
     ] = None,
     aggregate: Annotated[
@@ -133,8 +132,8 @@ def import_cohort(
         typer.Option(
             "--aggregate",
             metavar="any|all|majority",
-            help="table, dicom: several rows (or --column reader=NAME) of an image make one: a label is there where any, all or more than "
-            "half of them say so; disagreements are counted.",
+            help="table, dicom: combine several rows (or readers, --column reader=NAME) of an image: it has a label if any, all or more "
+            "than half of them say so; disagreements are counted.",
         ),
     ] = None,
     positive_name: Annotated[
@@ -142,19 +141,19 @@ def import_cohort(
         typer.Option(
             "--positive-name",
             metavar="NAME",
-            help="table, dicom, medmnist: take all labels to detect as one class of this name; without it images with several are left "
+            help="table, dicom, medmnist: merge all labels to detect into one class of this name; without it images with several are left "
             "out and counted.",
         ),
     ] = None,
     unnamed_patients: Annotated[
-        bool, typer.Option("--unnamed-patients", help="table, dicom: rows that name no patient count as patients of their own.")
+        bool, typer.Option("--unnamed-patients", help="table, dicom: rows without a patient count as separate patients.")
     ] = False,
     label_names: Annotated[
         list[str] | None,
         typer.Option(
             "--label-name",
             metavar="NUMBER=NAME",
-            help="medmnist: the name of a numbered label, where the set is not a known one; may be repeated.",
+            help="medmnist: the name of a numbered label, if the set is not a known one; may be repeated.",
         ),
     ] = None,
     uncertain: Annotated[
@@ -169,17 +168,17 @@ def import_cohort(
     priors: Annotated[
         bool, typer.Option("--priors", help="nih: keep earlier normal films of positive patients, for the strategy 'prior'.")
     ] = False,
-    name: Annotated[str | None, typer.Option("--name", metavar="NAME", help=f"{OWN}: what to call the set.")] = None,
+    name: Annotated[str | None, typer.Option("--name", metavar="NAME", help=f"{OWN}: name of the set.")] = None,
     modality: Annotated[
-        str | None,
-        typer.Option("--modality", metavar="WORDS", help=f"{OWN}: what the images are, in the prompt's words, e.g. 'chest X-ray'."),
+        str | None, typer.Option("--modality", metavar="WORDS", help=f"{OWN}: kind of image, in words for the prompt, e.g. 'chest X-ray'.")
     ] = None,
     finding: Annotated[
-        str | None, typer.Option("--finding", metavar="WORDS", help=f"{OWN}: what to look for, in the prompt's words, e.g. 'pneumonia'.")
+        str | None,
+        typer.Option("--finding", metavar="WORDS", help=f"{OWN}: the finding to look for, in words for the prompt, e.g. 'pneumonia'."),
     ] = None,
     frame: Annotated[
         int | None,
-        typer.Option("--frame", metavar="N", min=1, help="Which picture of files that hold several (DICOM, TIFF, GIF) is meant, from 1."),
+        typer.Option("--frame", metavar="N", min=1, help="Number of the picture, from 1, in files with several (DICOM, TIFF, GIF)."),
     ] = None,
     only_present: Annotated[bool, typer.Option("--only-present", help="Count and skip rows of a table that have no image.")] = False,
     skip_broken: Annotated[
@@ -190,7 +189,7 @@ def import_cohort(
         typer.Option(
             "--where",
             metavar="CONDITION",
-            help="Keep only such items and count the others: 'view=AP,PA', 'sex!=M', 'age>=18'; may be repeated.",
+            help="Keep only items that meet a condition, and count the others: 'view=AP,PA', 'sex!=M', 'age>=18'; may be repeated.",
         ),
     ] = None,
     fractions: Annotated[
@@ -198,14 +197,16 @@ def import_cohort(
         typer.Option(
             "--fractions",
             metavar="SHARES",
-            help="Shares of patients for train,val,test; a fourth number: of healthy patients for a pool of references.",
+            help="Shares of patients for train,val,test; a fourth number is the share of healthy patients for a pool of references.",
         ),
     ] = "0.6,0.1,0.3",
     stratify: Annotated[
         list[str] | None,
-        typer.Option("--stratify", metavar="COLUMN", help="Let every split have a column's shares too, e.g. site; may be repeated."),
+        typer.Option(
+            "--stratify", metavar="COLUMN", help="Keep the shares of a column's values equal in all splits, e.g. site; may be repeated."
+        ),
     ] = None,
-    resplit: Annotated[bool, typer.Option("--resplit", help="Split anew by patient although the set comes with splits.")] = False,
+    resplit: Annotated[bool, typer.Option("--resplit", help="Split by patient again, although the set has its own splits.")] = False,
     seed: Seed = 0,
     quiet: Quiet = False,
 ) -> None:
@@ -225,7 +226,7 @@ def import_cohort(
     settings["fractions"] = parse_fractions(fractions)
     if not root.exists():
         raise InputError(f"--root {root}: no such folder")
-    log(f"reading {root}; its images are opened once and stay where they are", quiet)
+    log(f"reading {root}; its images are opened once and are not moved", quiet)
     with new_cohort_run(out, "cohort import", {"kind": kind, "root": str(root.resolve()), **settings}, seed=seed) as run:
         cohort = import_kind(kind, root, out, settings | {"seed": seed, "quiet": quiet})
         for what, number in cohort.info.counts.items():
@@ -236,21 +237,21 @@ def import_cohort(
 
 
 def split_lines(cohort: Cohort) -> list[str]:
-    """How many items of each label a cohort has in each split."""
+    """Number of items of each label in each split of a cohort."""
     counts = cohort.table.groupby(["split", "label"]).size().unstack(fill_value=0)
     return counts.rename_axis(index=None, columns=None).to_string().splitlines()
 
 
 def _names(option: str, texts: list[str]) -> list[str]:
-    """Split names at commas, as in a row of a CSV, where a name may stand in quotes."""
+    """Split names at commas, as in a row of a CSV, where names may be quoted."""
     try:
         return [name.strip() for names in csv.reader(texts) for name in names]
     except csv.Error as error:
-        raise InputError(f"--{option.replace('_', '-')}: is no list of names with commas between them ({error})") from None
+        raise InputError(f"--{option.replace('_', '-')}: is not a list of names separated by commas ({error})") from None
 
 
 def _pairs(option: str, texts: list[str]) -> dict[str, str]:
-    """Read what is written as KEY=VALUE."""
+    """Read options written as KEY=VALUE."""
     parts = [text.partition("=") for text in texts]
     wrong = [f"{key}{equals}{value}" for key, equals, value in parts if not (key and value)]
     if wrong:
@@ -260,7 +261,7 @@ def _pairs(option: str, texts: list[str]) -> dict[str, str]:
 
 @contextmanager
 def new_cohort_run(out: Path, command: str, settings: dict[str, Any], seed: int) -> Iterator[RunFolder]:
-    """Open a run folder, and leave none behind when the input was at fault, so that the corrected command may use the same folder."""
+    """Open a run folder, and remove it if the input was wrong, so that the corrected command can use the same folder."""
     was_there, had_manifest, opened = out.exists(), (out / "manifest.json").exists(), False
     try:
         with RunFolder(out, command, settings, seed=seed) as run:

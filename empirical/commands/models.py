@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 class ListingArms(TyperCommand):
-    """A command whose help ends with the arms, and with what each of them isolates."""
+    """A command whose help ends with the list of arms, and the explanation that each isolates."""
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
-        """Write the list, imported only when help is asked for."""
+        """Write the list; arms are imported only when help is shown."""
         from empirical.arms import ARMS
 
         with formatter.section("Arms (the numerals are the rival explanations of statement T11)"):
@@ -43,7 +43,7 @@ def finetune(config: Config, out: Out, changes: Changes = None, seed: SeedChange
 
 
 def _evaluation_of(settings: FinetuneConfig, model: Path, out: Path) -> list[object]:
-    """The command that scores a finetuned model on its own arm, with the prompts that it has learned."""
+    """The command that scores a finetuned model on its own arm, with the prompts of its training."""
     import json
 
     from empirical.evaluation.config import EvaluateConfig
@@ -99,7 +99,7 @@ def _areas(records: Records) -> list[str]:
 
 
 def pretrain(config: Config, out: Out, changes: Changes = None, seed: SeedChange = None, quiet: Quiet = False) -> None:
-    """Train a pocket model from nothing. It learns from procedural pictures. Run again to resume."""
+    """Train a pocket model from random weights. It learns from procedural pictures. Run again to resume."""
     from empirical.pretraining.config import PretrainConfig
     from empirical.pretraining.pretrain import pretrain as run
     from see_in_pairs.configs import load_config
@@ -115,7 +115,7 @@ def pretrain_grid(
     changes: Changes = None,
     workers: Workers = 1,
     seed: Annotated[
-        int | None, typer.Option("--seed", metavar="N", min=0, max=2**32 - 1, help="This seed only; by default the config's seeds.")
+        int | None, typer.Option("--seed", metavar="N", min=0, max=2**32 - 1, help="Use only this seed; default: the config's seeds.")
     ] = None,
     quiet: Quiet = False,
 ) -> None:
@@ -146,7 +146,7 @@ def doctor(
     from empirical.vlm.config import ModelConfig
     from empirical.vlm.doctor import diagnose
 
-    log(f"check '{model}' on made-up pictures (no check draws random numbers; --seed is accepted and not needed)", quiet)
+    log(f"check '{model}' on made-up pictures (no check uses random numbers; --seed is accepted but has no effect)", quiet)
     diagnosis = diagnose(ModelConfig(name=model, revision=revision, trust_remote_code=trust_remote_code))
     if json is not None:
         emit_json(diagnosis.to_dict(), json)

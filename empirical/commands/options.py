@@ -1,4 +1,4 @@
-"""What several commands share: packaged configs, and a seed that changes a config."""
+"""Shared by several commands: packaged configs, and a seed that changes a config."""
 
 from __future__ import annotations
 
@@ -15,5 +15,5 @@ def config_path(word: str, command: str) -> Path:
 
 
 def with_seed(changes: list[str] | None, seed: int | None) -> list[str]:
-    """Changes of a config, that of its seed among them."""
+    """Changes of a config, including that of its seed."""
     return [*(changes or []), *([] if seed is None else [f"seed={seed}"])]

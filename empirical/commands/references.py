@@ -1,4 +1,4 @@
-"""The command ``cohort references``: choose references outside of any run, and look at them."""
+"""The command ``cohort references``: choose references without a run, and inspect them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def references(
         str | None, typer.Option("--config", metavar="CONFIG", help="A packaged config or a YAML file. [default: random-references]")
     ] = None,
     changes: Changes = None,
-    split: Annotated[str, typer.Option("--split", metavar="SPLIT", help="Whose queries: train, val or test.")] = "test",
+    split: Annotated[str, typer.Option("--split", metavar="SPLIT", help="Split of the queries: train, val or test.")] = "test",
     columns: Annotated[
         list[str] | None, typer.Option("--column", metavar="COLUMN", help="Covariate of the balance table; may be repeated.")
     ] = None,
@@ -35,11 +35,11 @@ def references(
     seed: Seed = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Choose references for a split, and show how alike they are.
+    """Choose references for a split, and show how similar they are to the queries.
 
-    One or more for every query, with a Love plot and a sheet of pairs.
+    Each query gets one or more. A Love plot and a sheet of pairs are drawn.
 
-    Writes references.parquet (with a note on each choice), unmatched.csv, balance.csv, leak.csv (whether the reference alone tells the
+    Writes references.parquet (with a note on each choice), unmatched.csv, balance.csv, leak.csv (whether the reference alone predicts the
     class), balance.png with .pdf, and pairs.png.
     """
     from empirical.audit.reference_leak import reference_findings, reference_table, references_as_text

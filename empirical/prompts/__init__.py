@@ -1,1 +1,1 @@
-"""Prompts: `templates` fills the wordings in `texts` and cuts them at their images, `example` is an item as an arm shows it."""
+"""Prompts: `templates` fills in the texts of `texts` and splits them at their images; `example` is an item as an arm shows it."""

@@ -1,4 +1,4 @@
-"""The example: what arms build, and models are trained and scored on."""
+"""The example: arms build it; models are trained and scored on it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class Example:
     """One item as one arm shows it."""
 
     item_id: str
-    parts: tuple[Part, ...]  # the prompt, cut at its images
+    parts: tuple[Part, ...]  # the prompt, split at its images
     # names of the images, in the order of the prompt: item ids, or names that `empirical.arms.images.image_source` understands
     images: tuple[str, ...]
     answer: str  # the true answer; the model sees it in training only

@@ -35,11 +35,11 @@ class PromptConfig(StrictConfig):
     reversed : str
         Prompt of the arm ``reversed``: the other order of the images than in `pair`.
     unlabelled : str
-        Prompt of the arm ``unlabelled``: as `pair`, the reference not said to be healthy.
+        Prompt of the arm ``unlabelled``: as `pair`, but without saying that the reference is healthy.
     text : str
         Prompt of the arm ``text``: the comparative wording without a reference.
     positive, negative : str
-        The answers for 'the finding is there' and 'it is not'.
+        The answers for 'the finding is present' and 'it is absent'.
     """
 
     single: str = "single"
@@ -66,7 +66,7 @@ class PromptConfig(StrictConfig):
 
 
 def normalised_answer(text: str) -> str:
-    """Remove from an answer what does not make it another one: case, spaces and dots around it, the way its accents are encoded.
+    """Remove differences that do not change an answer: case, spaces and dots around it, the encoding of its accents.
 
     Examples
     --------
@@ -85,7 +85,7 @@ class Part:
 
 
 def prompt_text(name: str) -> str:
-    """Read a prompt file, bundled or by its path; placeholders stay, the final newline goes."""
+    """Read a prompt file, bundled or by its path; keep placeholders, remove the final newline."""
     bundled = resources.files("empirical.prompts") / "texts"
     known = sorted(entry.name.removesuffix(".txt") for entry in bundled.iterdir() if entry.name.endswith(".txt"))
     if name in known:
@@ -96,14 +96,14 @@ def prompt_text(name: str) -> str:
         )
     text = read_text(name).rstrip("\n")
     if "\0" in text:
-        raise InputError(f"{name}: not a text (a null byte in it); save the prompt as UTF-8")
+        raise InputError(f"{name}: not a text file (it contains a null byte); save the prompt as UTF-8")
     if len(text) > LONGEST_PROMPT:
-        raise InputError(f"{name}: has {len(text):,} characters, and a prompt at most {LONGEST_PROMPT:,}; is it the right file?")
+        raise InputError(f"{name}: has {len(text):,} characters, but a prompt may have at most {LONGEST_PROMPT:,}; is it the right file?")
     return text
 
 
 def render(template: str, words: Mapping[str, str], references: int) -> tuple[Part, ...]:
-    """Fill in a prompt's words and cut it at its images: parts in the order in which the model reads them.
+    """Fill in a prompt's words and split it at its images: parts in the order in which the model reads them.
 
     Examples
     --------
@@ -137,6 +137,6 @@ def _add_text(parts: list[Part], text: str) -> None:
 
 
 def prompt_hash(config: PromptConfig) -> str:
-    """Hash the prompt texts and answers of a config, not the names of files, so that training and evaluation can be compared."""
+    """Hash the prompt texts and answers of a config, but not the file names, so that training and evaluation can be compared."""
     texts = [config.single, config.pair, config.reversed, config.unlabelled, config.text]
     return content_hash([*map(prompt_text, texts), *config.answers])

@@ -191,7 +191,7 @@ def test_arms_are_compared_on_lesions_that_are_known_and_on_sham_places(
     (tmp_path / "config.yaml").write_text(json.dumps(content))
     assert run_app(app, ["analyse", "attribution", str(tmp_path / "config.yaml"), "--out", str(tmp_path / "out")]) == 0
     said = capsys.readouterr().err
-    assert said.count("on a sham place; difference") == said.count("lies beside the query's picture") == 4
+    assert said.count("on a sham place; difference") == said.count("is outside the query's picture") == 4
     assert "every lesion is at the same place: more attribution there shows position, not pathology" in said
     rows, summary = (pd.read_csv(tmp_path / "out" / name) for name in ("attribution.csv", "attribution_summary.csv"))
     queries = phantom.queries("val")

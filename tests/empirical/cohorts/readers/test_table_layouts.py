@@ -258,8 +258,8 @@ OPTIONS = {
     "same name": (["--positive-name", "well"], "--positive-name well: is the healthy label"),
     "no text": (["--positive-name", "\ud800"], "--positive-name '\\ud800': is not UTF-8"),
     "no such table": (["--join", "c.csv", "--join-on", "image"], "--join c.csv: no such file"),
-    "line in a name": (["--header", "a\rb,c"], "--header: is no list of names with commas between them"),
-    "name without end": (["--label-columns", "x" * 140_000], "--label-columns: is no list of names"),
+    "line in a name": (["--header", "a\rb,c"], "--header: is not a list of names separated by commas"),
+    "name without end": (["--label-columns", "x" * 140_000], "--label-columns: is not a list of names"),
 }  # fmt: skip
 
 

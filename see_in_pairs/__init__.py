@@ -1,6 +1,6 @@
-"""What every command shares: input errors, atomic files, strict configs, run folders with a manifest.
+"""Code shared by all commands: input errors, atomic files, strict configs, run folders with a manifest.
 
-It knows nothing of the three packages above it (``theory``, ``empirical``, ``paper_figures``) and imports no heavy library.
+It imports none of the three packages that use it (``theory``, ``empirical``, ``paper_figures``) and no heavy library.
 """
 
 from __future__ import annotations

@@ -12,19 +12,19 @@ from see_in_pairs.installation import check_installation
 
 
 def main() -> None:
-    """Check the installation, then run the command line; an interrupt or a request to end is one line from the first import on."""
-    os.environ["MPLBACKEND"] = "Agg"  # figures are files: no screen is needed, and a backend that is not there does no harm
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # not that of SIGINT, which a script's background jobs ignore
+    """Check the installation, then run the command line; from the first import on, an interrupt or SIGTERM gives only one line."""
+    os.environ["MPLBACKEND"] = "Agg"  # figures are files: no screen is needed, and a missing backend does no harm
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # not the handler of SIGINT, which background jobs of a script ignore
     try:
         check_installation()
-        importlib.import_module("paper_figures.cli").main()  # by name: the package that all others stand on imports none of them
+        importlib.import_module("paper_figures.cli").main()  # by name, since this package must not import the packages that use it
     except InputError as error:
         print(f"see-in-pairs: error: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("see-in-pairs: error: interrupted; run the same command again to resume", file=sys.stderr)
         sys.exit(130)
-    finally:  # Python only waits for threads and workers that end by themselves; an interrupt there is a traceback
+    finally:  # at its end Python only waits for threads and workers; an interrupt there would print a traceback
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
 

@@ -1,7 +1,6 @@
-"""A folder of finished parts of a long computation, so that a kill costs one part and a rerun ends in the same result.
+"""A folder of finished parts of a long computation, so that a killed run loses only one part and a rerun gives the same result.
 
-Each part is a file, written atomically, with the key of what it depends on (a hash of its inputs). A part that is damaged, or has
-another key, is made again.
+Each part is a file, written atomically, with a key (a hash of its inputs). A part that is damaged, or has another key, is made again.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ class PartCache:
     def table(self, name: str, key: str | Sequence[str], make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
         """Read a table, or make and keep it; `key` is that of the whole table, or one for each row.
 
-        What was just made is read back, so that it is the same to the last bit whether it was made now or before.
+        A new table is read back, so that it is the same to the last bit whether it was made now or before.
         """
         file = self.folder / f"{name}.parquet"
         if (found := self._read_table(file, key)) is None:
@@ -56,7 +55,7 @@ class PartCache:
         return None
 
     def record(self, name: str, key: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Read a record that holds all of `key`; None where there is none."""
+        """Read a record that contains all of `key`; None where there is none."""
         file = self.folder / f"{name}.json"
         if not file.is_file():
             return None
@@ -66,7 +65,7 @@ class PartCache:
             content = None
         if isinstance(content, dict) and all(content.get(field) == value for field, value in key.items()):
             return content
-        log(f"{file}: damaged, or of something else; {self.again}", self.quiet)
+        log(f"{file}: damaged, or made from other inputs; {self.again}", self.quiet)
         return None
 
     def keep_record(self, name: str, key: Mapping[str, Any], content: Mapping[str, Any]) -> None:

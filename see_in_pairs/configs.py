@@ -12,30 +12,30 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 from see_in_pairs.errors import InputError, did_you_mean
 from see_in_pairs.files import parse_yaml, read_yaml
 
-# One rule for upper bounds, here and beside the fields of all configs: a setting has one where a larger value would pass every other check
-# and then overflow deep in a library, take all memory or never end. It lies far above what is of use, and what merely gives bad results (a
-# learning rate at which training diverges) lies below it, since the run itself says so.
+# One rule for upper bounds, here and beside the fields of all configs. A setting has a bound where a larger value would pass every other
+# check and then overflow deep in a library, take all memory or never end. The bound is far above useful values. A value that merely gives
+# bad results (a learning rate at which training diverges) is allowed, since the run itself shows that.
 MOST = 10**9
 """Bound of settings that count something."""
 
 Count = Annotated[int, Field(ge=1, le=MOST)]
-"""A setting that counts something of which there is at least one."""
+"""A setting that counts something, at least 1."""
 
 Threads = Annotated[int, Field(ge=1, le=1024)]
-"""Threads of torch; a machine without room for as many ends the process."""
+"""Threads of torch; too many for the machine would end the process."""
 
 SeedNumber = Annotated[int, Field(ge=0, le=2**32 - 1)]
 """A seed that NumPy and torch both take."""
 
 LARGEST_INTEGER = 2**63 - 1
-"""What arrays and files hold; a larger integer would fail deep in a library."""
+"""Largest integer of arrays and files; a larger one would fail deep in a library."""
 
 
 class StrictConfig(BaseModel):
-    """Base of every config: immutable; an unknown key is an error, and so is a value that could not be computed with or written down.
+    """Base of every config: immutable; an unknown key is an error, and so is a value that cannot be computed with or saved.
 
-    That is a number that is NaN or infinite, an integer of more than 64 bits (but in the fields that `any_integer` names), text with a null
-    byte or half a surrogate pair, true where a number is meant, and what only looks like text or a list (YAML's bytes and sets).
+    Such values are: a number that is NaN or infinite, an integer of more than 64 bits (except in the fields of `any_integer`), text with a
+    null byte or half a surrogate pair, true where a number is expected, and YAML's bytes and sets, which only look like text and lists.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -49,7 +49,7 @@ class StrictConfig(BaseModel):
             raise ValueError(f"{'a set' if isinstance(odd, set) else 'bytes'}; write {'a list' if isinstance(odd, set) else 'text'}")
         field = cls.model_fields.get(info.field_name or "")
         if field is not None and any(isinstance(part, bool) for part in parts) and _is_of_numbers(field.annotation):
-            raise ValueError("true or false (as YAML reads yes, no, on and off, too) in place of a number")
+            raise ValueError("true or false instead of a number (YAML also reads yes, no, on and off so)")
         return value
 
     @field_validator("*")
@@ -61,7 +61,7 @@ class StrictConfig(BaseModel):
 
 
 def _is_of_numbers(annotation: Any) -> bool:
-    """Whether a number, or numbers in a list or mapping, is what a field takes, and no text, truth value or section."""
+    """Whether a field takes only a number, or numbers in a list or mapping, but not text, a truth value or a section."""
     inner = [part for part in get_args(annotation) if part is not type(None)]
     if get_origin(annotation) is dict:
         inner = inner[1:]
@@ -71,11 +71,11 @@ def _is_of_numbers(annotation: Any) -> bool:
 
 
 def _fault(value: Any) -> str | None:
-    """Say why a value, or what it holds, cannot be used."""
+    """Say why a value, or a value inside it, cannot be used."""
     if isinstance(value, int) and abs(value) > LARGEST_INTEGER:
         return f"an integer of {len(str(abs(value)))} digits; the largest is {LARGEST_INTEGER}"
     if isinstance(value, str) and ("\0" in value or any("\ud800" <= letter <= "\udfff" for letter in value)):
-        return f"{value[:40]!r} is no text: it holds a null byte or half a surrogate pair"
+        return f"{value[:40]!r} is not valid text: it contains a null byte or half a surrogate pair"
     inner = [*value, *value.values()] if isinstance(value, dict) else value if isinstance(value, (list, tuple, set)) else ()
     return next((fault for part in inner if (fault := _fault(part))), None)
 
@@ -89,7 +89,7 @@ def load_config(kind: type[Config], path: Path | str, changes: Sequence[str] = (
     Parameters
     ----------
     kind : type
-        Class of the config, such as `empirical.FinetuneConfig`.
+        Class of the config, for example `empirical.FinetuneConfig`.
     path : Path or str
         The YAML file, whose keys are the fields of the class.
     changes : sequence of str
@@ -103,7 +103,7 @@ def load_config(kind: type[Config], path: Path | str, changes: Sequence[str] = (
     Raises
     ------
     InputError
-        When the file is missing, holds an unknown key, or a value is not possible.
+        When the file is missing, has an unknown key, or a value is not possible.
 
     Examples
     --------
@@ -145,18 +145,18 @@ def describe(error: ValidationError, kind: type[BaseModel]) -> str:
                 f"unknown key '{key}' (known: {', '.join(section.model_fields)}){did_you_mean(detail['loc'][-1], section.model_fields)}"
             )
         elif detail["type"] == "string_type" and isinstance(detail["input"], (bool, int, float)):
-            lines.append(f"{key}: YAML reads this as {detail['input']!r}, not as a word; put it in quotes (yes, no, on and off, too)")
+            lines.append(f"{key}: YAML reads this as {detail['input']!r}, not as a word; put it in quotes (also yes, no, on and off)")
         else:
-            # a word that is none of those that the setting takes: the error lists them in quotes
+            # the word is not one of the allowed words, which the error lists in quotes
             choices = [*detail.get("ctx", {}).values()] if detail["type"] in ("literal_error", "union_tag_invalid") else []
             known = re.findall(r"'([^']*)'", str(choices[-1])) if choices else []
             word = detail.get("ctx", {}).get("tag", detail["input"])
-            lines.append((f"{key}: " if key else "") + detail["msg"] + did_you_mean(word, known))  # without a key: of the config as a whole
+            lines.append((f"{key}: " if key else "") + detail["msg"] + did_you_mean(word, known))  # no key: about the whole config
     return "; ".join(lines)
 
 
 def _section(kind: type[BaseModel], path: Sequence[str | int]) -> type[BaseModel]:
-    """Find the config class of a section by the keys that lead there; numbers of list entries and tags of unions are passed over."""
+    """Find the config class of a section by the keys that lead there; numbers of list entries and tags of unions are skipped."""
     for part in path:
         field = kind.model_fields.get(str(part))
         inner = next(_classes(field.annotation), None) if field is not None else None

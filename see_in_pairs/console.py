@@ -22,24 +22,24 @@ from see_in_pairs.errors import CheckFailed, InputError, close_name, first_line,
 from see_in_pairs.files import to_json, write_json
 
 INTERRUPTED = 130
-BROKEN_PIPE = 141  # as the system says of a program whose reader has gone: 1 would mean that a check failed
+BROKEN_PIPE = 141  # the system's code for a program whose reader has closed the pipe; 1 would mean that a check failed
 
 LONGEST_ERROR = 1000
-"""Characters of an error line; messages of libraries may repeat what they were given."""
+"""Largest number of characters in an error line; messages of libraries may repeat their whole input."""
 
 Item = TypeVar("Item")
 
 Seed = Annotated[int, typer.Option("--seed", metavar="N", help="Seed of every random choice.", min=0, max=2**32 - 1)]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print errors and the result only.")]
 
-SeedChange = Annotated[int | None, typer.Option("--seed", metavar="N", min=0, max=2**32 - 1, help="Seed; by default the config's.")]
+SeedChange = Annotated[int | None, typer.Option("--seed", metavar="N", min=0, max=2**32 - 1, help="Seed; default: the config's.")]
 NoSeed = Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Accepted by every command; nothing here is random.")]
 Changes = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the config, or OUTER.INNER=VALUE in a section; may be repeated."),
 ]
 Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the result.")]
-Workers = Annotated[int, typer.Option("--workers", metavar="N", min=1, help="How many run at the same time.")]
+Workers = Annotated[int, typer.Option("--workers", metavar="N", min=1, help="Number of parallel workers.")]
 Config = Annotated[
     str, typer.Argument(metavar="CONFIG", help="A packaged config by its name (see 'configs list'), or a YAML file.", show_default=False)
 ]
@@ -50,7 +50,7 @@ Json = Annotated[
 
 
 def emit_json(content: object, target: str) -> None:
-    """Print JSON on standard output, or write it to a file, or to a device or pipe (such as /dev/stdout) as it is."""
+    """Print JSON on standard output, or write it to a file, or directly to a device or pipe (for example /dev/stdout)."""
     if target == "-":
         print(to_json(content))
     elif os.path.exists(target) and not os.path.isdir(target) and (os.path.islink(target) or not os.path.isfile(target)):
@@ -61,7 +61,7 @@ def emit_json(content: object, target: str) -> None:
 
 
 def log(message: str, quiet: bool = False) -> None:
-    """Print a line for a person, on standard error; where that is closed or full, the work goes on without it."""
+    """Print a line for a person, on standard error; if that is closed or full, the work continues without it."""
     if quiet or sys.stderr is None:
         return
     try:
@@ -99,7 +99,7 @@ class ProgressBar:
         self._bar: Any = None
 
     def __enter__(self) -> Self:
-        # a dumb terminal and a notebook's cell keep every redrawing of a bar as a line of its own
+        # a dumb terminal and a notebook's cell show every redrawing of a bar as a separate line
         redraws = os.environ.get("TERM") != "dumb" and "JPY_PARENT_PID" not in os.environ
         if not self.quiet and sys.stderr.isatty() and redraws:
             from rich.console import Console
@@ -137,7 +137,7 @@ class ProgressBar:
 
 
 def progress(items: Iterable[Item], total: int | None, label: str, quiet: bool = False) -> Iterator[Item]:
-    """Iterate over items and show how far it is, as `ProgressBar` does."""
+    """Iterate over items and show the progress, as `ProgressBar` does."""
     with ProgressBar(total, label, quiet=quiet) as bar:
         for item in items:
             yield item
@@ -162,12 +162,12 @@ def format_duration(seconds: float) -> str:
 
 
 class Commands(TyperGroup):
-    """A group of commands: its help lists them under headings, each by the whole first sentence; a wrong name is told the likeliest."""
+    """A group of commands: help lists them under headings, with their whole first sentence; a wrong name gets a suggestion."""
 
     headings: tuple[str, ...] = ()
 
     def names(self) -> list[str]:
-        """What may stand as the first word."""
+        """The words that may come first."""
         return list(self.commands)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
@@ -178,7 +178,7 @@ class Commands(TyperGroup):
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """Write the commands under their headings; typer sorts groups behind single commands."""
+        """Write the commands under their headings; typer would sort groups after single commands."""
         shown = {name: command for name, command in self.commands.items() if not command.hidden}
         for heading in dict.fromkeys([*self.headings, *(getattr(command, "rich_help_panel", None) for command in shown.values())]):
             with formatter.section(heading or "Commands"):
@@ -213,20 +213,20 @@ def new_app(help_text: str, completion: bool = False) -> typer.Typer:
 def run_app(app: typer.Typer, arguments: list[str] | None = None) -> int:
     """Run a command line and turn every foreseen failure into one line and an exit code.
 
-    Returns 0 on success, 1 when a check failed, 2 on a usage or input error, 130 on an interrupt (a request to terminate is one, too),
-    141 where the reader of the output has gone.
+    Returns 0 on success, 1 when a check failed, 2 on a usage or input error, 130 on an interrupt (or a request to terminate),
+    141 if the reader of the output has closed the pipe.
     """
     if sys.stdout is None:
-        return _fail("standard output is closed, so the result has nowhere to go; send it to a file or to /dev/null", 2)
+        return _fail("standard output is closed, so the result cannot be printed; send it to a file or to /dev/null", 2)
     command = typer.main.get_command(app)
     before = _terminate_as_interrupt()
     try:
         outcome = command.main(
             args=spell_out_json(sys.argv[1:] if arguments is None else arguments), prog_name="see-in-pairs", standalone_mode=False
         )
-        sys.stdout.flush()  # here, where a full disk or a reader that has gone can still be told
+        sys.stdout.flush()  # here, where a full disk or a closed pipe can still be reported
     except (BrokenPipeError, SystemExit) as error:
-        if isinstance(error, SystemExit) and not isinstance(error.__context__, BrokenPipeError):  # into which typer turns it
+        if isinstance(error, SystemExit) and not isinstance(error.__context__, BrokenPipeError):  # typer turns a broken pipe into this
             raise
         _drop_output()
         return BROKEN_PIPE
@@ -247,14 +247,14 @@ def run_app(app: typer.Typer, arguments: list[str] | None = None) -> int:
         _drop_output()
         return _fail(f"{error.filename or 'file system'}: {write_failure(error) or error.strerror or error}", 2)
     except MemoryError as error:
-        return _fail(f"not enough memory for what was asked ({str(error) or 'an allocation failed'}); ask for less", 2)
+        return _fail(f"not enough memory for this ({str(error) or 'an allocation failed'}); ask for less", 2)
     except Exception as error:
         if what := write_failure(error):
             return _fail(what, 2)
         raise
     except BaseException as error:
         if is_panic(error):
-            return _fail(f"a library failed on what it was given, a tokenizer as a rule ({first_line(error)})", 2)
+            return _fail(f"a library failed on its input, most often a tokenizer ({first_line(error)})", 2)
         raise
     finally:
         if before is not None:
@@ -265,7 +265,7 @@ def run_app(app: typer.Typer, arguments: list[str] | None = None) -> int:
 
 
 def _meant(error: TyperException, message: str) -> str:
-    """Tell the likeliest option or choice where an unknown one was given."""
+    """Suggest the most similar option or choice for an unknown one."""
     context, option = getattr(error, "ctx", None), getattr(error, "option_name", None)
     if context is not None and option is not None and message.startswith("No such option"):
         known = [name for parameter in context.command.get_params(context) for name in parameter.opts if name.startswith("--")]
@@ -279,7 +279,7 @@ def _meant(error: TyperException, message: str) -> str:
 def spell_out_json(arguments: list[str]) -> list[str]:
     """Give a bare ``--json`` its value ``-`` and a bare ``--watch`` 2 s, since typer has no option with an optional value.
 
-    A following word is taken as the file when it ends in ``.json``, or looks like a path and is not a file that is there already
+    The next word is taken as the file when it ends in ``.json``, or when it looks like a path and does not exist yet
     (``compare --json a.csv b.csv`` must not overwrite ``a.csv``).
 
     Examples
@@ -315,7 +315,7 @@ def _terminate_as_interrupt() -> Any:
 
 
 def _drop_output() -> None:
-    """Let nothing more be written to standard output, not even what waits: Python would fail once more when it ends."""
+    """Discard everything still to be written to standard output, since Python would fail again when it ends."""
     try:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (OSError, ValueError):  # no file behind it, as under a test
@@ -323,7 +323,7 @@ def _drop_output() -> None:
 
 
 def _fail(message: str, code: int) -> int:
-    """Print one line, without what a terminal would obey and without the thousands of characters that an input may have in its middle."""
+    """Print one line, without terminal control characters and without the middle of a very long text."""
     line = "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in " ".join(message.split()))
     log(f"see-in-pairs: error: {line if len(line) <= LONGEST_ERROR else f'{line[:600]} ... {line[-300:]}'}")
     return code

@@ -1,8 +1,9 @@
 """References: which healthy image is shown beside a query.
 
-`selection` is the one way in and `config` lists the strategies, each a file in `strategies`. `candidates` decides who may serve whom and
-how often, `assignment` holds the choice, `rules` checks it. `matching` finds who lies within calipers, `min_cost_flow` assigns optimally
-where references can run out, `embeddings` computes and keeps vectors of images, `diagnostics` shows how similar queries and references are.
+`selection` is the entry point, and `config` lists the strategies, one file each in `strategies`. `candidates` decides which references may
+be used for which query and how often, `assignment` stores the choice, `rules` checks it. `matching` finds references within calipers,
+`min_cost_flow` assigns optimally where references can run out, `embeddings` computes and stores vectors of images, `diagnostics` shows how
+similar queries and references are.
 """
 
 from empirical.references.assignment import Assignment

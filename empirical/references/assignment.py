@@ -1,4 +1,4 @@
-"""What a selector returns, and the one rule for queries that cannot be matched as asked."""
+"""The result of a selector, and the rule for queries that cannot be matched as configured."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Choice:
 
     item_id: str  # of the query
     references: Sequence[str]  # item ids, in order; empty when the query could not be matched
-    notes: Sequence[str]  # for each reference how it was found and why it was taken
-    unmatched: str = ""  # why the query could not be matched as asked, and what was given up for it; ``''`` when it could
+    notes: Sequence[str]  # for each reference, how it was found and why it was chosen
+    unmatched: str = ""  # why the query could not be matched as configured, and which requirement was relaxed; ``''`` when it could
 
 
 @dataclass(frozen=True, repr=False)
@@ -34,8 +34,8 @@ class Assignment:
     table : pandas.DataFrame
         Columns ``item_id, rank, reference_id, note``: one row for each reference of each query, ranks from 0.
     unmatched : pandas.DataFrame
-        Columns ``item_id, reason``: queries that could not be matched as asked, why, and what was given up for them. Those that are
-        not in `table` are left out, on request.
+        Columns ``item_id, reason``: queries that could not be matched as configured, why, and the relaxed requirements. Queries that
+        are not in `table` are left out, on request.
     strategy : str
         The name of the strategy.
     """
@@ -61,7 +61,7 @@ class Assignment:
         choices : iterable of Choice
             One for each query, in any order.
         strategy : str
-            The name of the strategy, as it stands in `empirical.references.config.STRATEGIES`.
+            The name of the strategy, as in `empirical.references.config.STRATEGIES`.
 
         Returns
         -------
@@ -96,14 +96,14 @@ class Assignment:
         return {str(item): tuple(group) for item, group in table.groupby("item_id")["reference_id"]}
 
     def part(self, number: int, size: int) -> Assignment:
-        """Select the references of some ranks, for showing a query beside others of its references another time.
+        """Select the references of some ranks, to show a query beside another part of its references.
 
         Parameters
         ----------
         number : int
-            Which part to take, counted from 0.
+            Number of the part, from 0.
         size : int
-            How many references of each query make a part.
+            Number of references of each query in a part.
 
         Returns
         -------

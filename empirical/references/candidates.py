@@ -1,4 +1,4 @@
-"""Who may be a reference for whom and how often, what a selector may see of both, and fair draws."""
+"""Which references may be used for which query and how often, what a selector may see of both, and fair draws."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Query = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class ReferenceRequest:
-    """All that a selector is given: no table in it has a label or a mask."""
+    """The whole input of a selector: no table in it has a label or a mask."""
 
     queries: pd.DataFrame
     pool: pd.DataFrame  # possible references
@@ -37,8 +37,8 @@ class ReferenceRequest:
     def rows(self) -> list[Query]:
         """List the queries in the order in which they are matched.
 
-        Where references can run out, that order is drawn by the seed from the item ids, so that no query comes first because of where it
-        stands in the table.
+        Where references can run out, the order is random and depends only on the seed and the item ids, so that the place in the table
+        gives no query an advantage.
         """
         rows = rows_of(self.queries)
         return rows if self.config.reuse is None else sorted(rows, key=lambda row: _digest(self.seed, row["item_id"]))
@@ -47,7 +47,7 @@ class ReferenceRequest:
 def healthy_pool(cohort: Cohort, split: str) -> pd.DataFrame:
     """List the items that may serve as references for the queries of a split, never a validation or test item.
 
-    These are the items of split ``'reference'`` that serve `split` where there are any, else the healthy items of the training split.
+    These are the items of split ``'reference'`` that serve `split`, if any exist, else the healthy items of the training split.
     """
     table = cohort.table
     serving = table[(table["split"] == "reference") & table["serves"].isin([split, ""])]
@@ -79,12 +79,12 @@ def blind_queries(cohort: Cohort, split: str) -> pd.DataFrame:
 
 
 def blind(items: pd.DataFrame) -> pd.DataFrame:
-    """Drop label and mask, and number the rows anew."""
+    """Drop label and mask, and renumber the rows."""
     return items.drop(columns=list(HIDDEN_COLUMNS)).reset_index(drop=True)
 
 
 def rows_of(table: pd.DataFrame) -> list[Query]:
-    """Turn a table into mappings, one a row."""
+    """Turn a table into mappings, one per row."""
     return [{str(column): value for column, value in row.items()} for row in table.to_dict("records")]
 
 
@@ -95,7 +95,7 @@ class RelatedItems:
         self._members = {column: pool.groupby(column).indices for column in columns}
 
     def positions(self, query: Query) -> Positions:
-        """Find the positions that a query must not be given, sorted; an empty family is no family."""
+        """Find the positions that a query must not be given, sorted; an empty family means no family."""
         found = [members.get(query[column], ()) for column, members in self._members.items() if query[column] != ""]
         return np.unique(np.concatenate([np.asarray(positions, dtype=np.int64) for positions in found])) if found else np.empty(0, np.int64)
 
@@ -103,8 +103,8 @@ class RelatedItems:
 def query_rng(seed: int, item_id: str) -> np.random.Generator:
     """Make the random stream of one query.
 
-    One stream shared by all queries would let a query that is added or left out shift the draws of those after it; with a stream that
-    follows from seed and item id alone, a query has the same references in a subset of the cohort as in the whole.
+    With one stream for all queries, adding or removing a query would change the draws of all later ones. With a stream that depends only on
+    seed and item id, a query has the same references in a subset of the cohort as in the whole.
     """
     return np.random.default_rng([seed, *hashlib.sha256(item_id.encode()).digest()[:8]])
 
@@ -116,22 +116,22 @@ def _digest(seed: int, item_id: str) -> bytes:
 def draw_others(rng: np.random.Generator, size: int, m: int, excluded: Positions) -> Positions:
     """Draw m different positions out of `size`, none of them excluded; fewer when there are not enough.
 
-    As many more than m are drawn as are excluded, and the first m allowed ones are kept: every set of m allowed positions is equally
-    likely, and no list of the allowed ones, which may be long, is made for each query.
+    It draws m plus the number of excluded positions, and keeps the first m allowed ones. So every set of m allowed positions is equally
+    likely, without making a (possibly long) list of allowed positions for each query.
     """
     drawn = rng.choice(size, size=min(size, m + len(excluded)), replace=False)
     return drawn[~np.isin(drawn, excluded)][:m] if len(excluded) else drawn
 
 
 class ReuseCapacity:
-    """How often each reference may still be given."""
+    """How often each reference may still be used."""
 
     def __init__(self, size: int, reuse: int | None) -> None:
         self.left = np.full(size, np.iinfo(np.int64).max if reuse is None else reuse)
         self._limited = reuse is not None
 
     def available(self, eligible: Positions) -> Positions:
-        """Keep the references that may still be given, in their order."""
+        """Keep the references that may still be used, in their order."""
         return eligible[self.left[eligible] > 0] if self._limited else eligible
 
     def take(self, positions: Positions) -> None:
@@ -140,7 +140,7 @@ class ReuseCapacity:
             self.left[positions] -= 1
 
     def draw(self, rng: np.random.Generator, eligible: Positions, m: int, excluded: Positions) -> Positions:
-        """Draw m different references and use them; when there are fewer, return those and use none."""
+        """Draw m different references and use them; if there are fewer, return them without using any."""
         eligible = self.available(eligible)
         places = np.flatnonzero(np.isin(eligible, excluded)) if len(excluded) else excluded
         drawn = eligible[draw_others(rng, len(eligible), m, places)] if len(eligible) else eligible

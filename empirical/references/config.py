@@ -1,4 +1,4 @@
-"""How references are chosen: the strategies there are, and the settings of a choice."""
+"""How references are chosen: the strategies and their settings."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from see_in_pairs.configs import Count, StrictConfig
 
 @dataclass(frozen=True)
 class Strategy:
-    """One strategy: where its selector is, and what in `ReferenceConfig` belongs to it."""
+    """One strategy: its selector, and its settings in `ReferenceConfig`."""
 
     module: str  # below `empirical.references.strategies`; its function `choose(request)` is imported when it is used
-    takes: str  # which reference a query is given, in words
-    settings: tuple[str, ...] = ()  # keys that it reads; a key that some strategy reads is refused under the others
-    relaxable: tuple[str, ...] = ()  # requirements that ``unmatched: relax`` may give up, in the usual order
+    takes: str  # which reference a query gets, in words
+    settings: tuple[str, ...] = ()  # keys that it reads; a key of one strategy is refused under the others
+    relaxable: tuple[str, ...] = ()  # requirements that ``unmatched: relax`` may drop, in the usual order
 
 
 STRATEGIES = {
     "random": Strategy("random_", "any healthy image of another patient and family"),
-    "demographic": Strategy(  # its columns are what can be relaxed: see `ReferenceConfig.requirements`
+    "demographic": Strategy(  # its columns can be relaxed: see `ReferenceConfig.requirements`
         "demographic", "equal to the query in `columns`, within `caliper` in others", settings=("columns", "caliper")
     ),
     "embedding": Strategy(
@@ -40,10 +40,10 @@ STRATEGIES = {
 if TYPE_CHECKING:
     StrategyName = str
 else:
-    StrategyName = Literal[tuple(STRATEGIES)]  # so that a config refuses other names, and says which there are
+    StrategyName = Literal[tuple(STRATEGIES)]  # so that a config refuses other names and lists the known ones
 
 HIDDEN_COLUMNS = ("label", "mask")
-"""Columns of a query that no selector is shown."""
+"""Columns of a query that no selector may see."""
 IDENTITY_COLUMNS = ("item_id", "image", "patient_id", "split", "serves", "sha256")
 
 
@@ -53,35 +53,35 @@ class ReferenceConfig(StrictConfig):
     Parameters
     ----------
     strategy : str
-        A name in `STRATEGIES`, such as ``'random'`` (any healthy reference of another patient and family) or ``'demographic'`` (one like
-        the query in chosen columns).
+        A name in `STRATEGIES`, for example ``'random'`` (any healthy reference of another patient and family) or ``'demographic'`` (a
+        reference that matches the query in chosen columns).
     m : int
         References for each query, all different.
     reuse : int, optional
-        How many queries one reference may serve; 1: matching without replacement. By default as many as there are.
+        How many queries may share one reference; 1 is matching without replacement. By default there is no limit.
     columns : tuple of str
         Demographic: columns that must agree exactly. A column that is empty in the whole cohort is left out.
     caliper : dict of str to float
         Demographic: numeric columns, and by how much they may differ, for example ``{'age': 5}``.
     site : str
-        Cross-center: ``'other'`` (than the query's) or ``'same'``.
+        Cross-center: ``'other'`` (another site than the query's) or ``'same'``.
     order : str
-        Prior: the numeric column that tells which of a patient's images came first.
+        Prior: the numeric column that gives the order of a patient's images.
     model : ModelConfig, optional
-        Embedding: the vision model, or the vision-language model whose vision tower is used; by default the model that is trained or
-        evaluated itself (a finetuned model embeds differently from the one it was made of: name one model to keep the references).
+        Embedding: the vision model, or the vision-language model whose vision tower is used; by default the model that is
+        trained or evaluated. A finetuned model gives other embeddings than its base model: name one model to keep the same references.
     band : tuple of float, optional
-        Embedding: how similar reference and query may be, from the lower to the upper bound; a reference is drawn at random from the
-        band. By default the nearest is taken.
+        Embedding: lower and upper bound of the similarity of reference and query; a reference is drawn at random from this band. By
+        default the nearest reference is used.
     band_of : str
         ``'quantile'``: the band is in quantiles of the query's similarity to the whole pool (``[0.9, 1]``: the nearest tenth);
         ``'cosine'``: in cosines.
     unmatched : str
-        A query that cannot be matched as asked: ``'error'`` stops; ``'relax'`` gives up one requirement after the other, in the order of
-        `relax`; ``'leave_out'`` leaves the query out, of every arm that is compared. Either way each such query is listed with the reason.
+        For a query that cannot be matched as configured: ``'error'`` stops; ``'relax'`` drops one requirement after the other, in the order
+        of `relax`; ``'leave_out'`` leaves the query out of every arm that is compared. Each such query is listed with the reason.
     relax : tuple of str, optional
-        The order of giving up. Demographic: calipers and columns, by default the calipers, then `columns` from the last to the first.
-        The other strategies have one requirement each: ``'site'``, ``'patient'`` or ``'band'``.
+        The order in which requirements are dropped. Demographic: calipers and columns, by default the calipers, then `columns` from the
+        last to the first. The other strategies have one requirement each: ``'site'``, ``'patient'`` or ``'band'``.
     """
 
     strategy: StrategyName = "random"
@@ -113,31 +113,31 @@ class ReferenceConfig(StrictConfig):
             raise ValueError(f"'{forbidden[0]}' cannot be matched on")
         if self.relax is not None and sorted(self.relax) != sorted(set(self.relax) & set(self.requirements)):
             known = ", ".join(self.requirements) or "none"
-            raise ValueError(f"relax: name each requirement at most once, and no other (there are: {known})")
+            raise ValueError(f"relax: name each requirement at most once, and only known ones ({known})")
         return self
 
     @model_validator(mode="after")
     def _a_band_is_a_range(self) -> Self:
         low = 0.0 if self.band_of == "quantile" else -1.0
         if self.band is not None and not low <= self.band[0] < self.band[1] <= 1:
-            raise ValueError(f"band: two numbers from {low:g} to 1, the lower one first")
+            raise ValueError(f"band: give two numbers from {low:g} to 1, the lower one first")
         return self
 
     @property
     def requirements(self) -> tuple[str, ...]:
-        """What the strategy asks of a reference and can give up, in the usual order of giving up."""
+        """The requirements that the strategy can relax, in the usual order."""
         if self.strategy == "demographic":
             return (*self.caliper, *reversed(self.columns))
         return STRATEGIES[self.strategy].relaxable
 
     @property
     def relaxing_order(self) -> tuple[str, ...]:
-        """Requirements in the order in which they are given up; empty unless relaxing was asked for."""
+        """Requirements in the order in which they are relaxed; empty unless ``unmatched: relax``."""
         if self.unmatched != "relax":
             return ()
         return self.requirements if self.relax is None else self.relax
 
     @property
     def recorded_name(self) -> str:
-        """The strategy as it stands in the records, where the two kinds of ``cross_center`` are told apart."""
+        """The strategy as written in the records, with different names for the two kinds of ``cross_center``."""
         return f"{self.strategy}_same" if self.site == "same" else self.strategy

@@ -1,4 +1,4 @@
-"""Caliper matching: who matches whom, equal in some columns and within calipers in others."""
+"""Caliper matching: references that equal the query in some columns and are within calipers in others."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Matcher:
         for values in numbers.values():
             order = order[np.isfinite(values[order])]
         groups = pool.iloc[order].groupby(list(required)).indices if required else {(): np.arange(len(order))}
-        # of one column pandas gives the value as key, of several a tuple
+        # pandas gives the value as key for one column, a tuple for several
         cells = {key if isinstance(key, tuple) else (key,): order[positions] for key, positions in groups.items()}
         first_caliper = {key: numbers[calipers[0][0]][cell] for key, cell in cells.items()} if calipers else {}
         names, patients = pool["item_id"].to_numpy(), pool["patient_id"].to_numpy()
@@ -57,14 +57,14 @@ class Matcher:
         return self.related.positions(query)
 
     def eligible(self, query: Query) -> Positions:
-        """Find who matches a query, items of its own patient included; nobody when the query lacks a value."""
+        """Find the references that match a query, including items of its own patient; none when the query lacks a value."""
         key = self.key(query)
         cell = self.cells.get(key)
         if cell is None or self.missing(query):
             return np.empty(0, np.int64)
         for number, (column, width) in enumerate(self.calipers):
             if number == 0:
-                edges = [query[column] - width, np.nextafter(query[column] + width, np.inf)]  # a difference of just the caliper matches
+                edges = [query[column] - width, np.nextafter(query[column] + width, np.inf)]  # a difference equal to the caliper matches
                 low, high = np.searchsorted(self.first_caliper[key], edges)
                 cell = cell[low:high]
             else:
@@ -82,6 +82,6 @@ class Matcher:
         return f"{matching} of {config.m} references match"
 
     def describe(self, query: Query, place: int) -> str:
-        """Describe a match: the columns that agree, and how far apart the others are (reference minus query)."""
+        """Describe a match: the columns that agree, and the differences in the others (reference minus query)."""
         same = [f"same {', '.join(self.exact)}"] if self.exact else []
         return ", ".join([*same, *(f"{column} {self.numbers[column][place] - query[column]:+g}" for column, _ in self.calipers)])

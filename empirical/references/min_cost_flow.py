@@ -1,7 +1,7 @@
-r"""Optimal assignment of references to queries where each reference may serve only so many.
+r"""Optimal assignment of references to queries where the use of each reference is limited.
 
-As many queries as possible are matched and, among all ways to do so, the sum of distances is smallest, a distance being the sum over
-the caliper columns of :math:`|x_q-x_r|` in calipers. (Greedy matching does neither: Rosenbaum PR, *Optimal matching for observational
+It matches as many queries as possible with, among all ways to do so, the smallest sum of distances. A distance is the sum over the caliper
+columns of :math:`|x_q-x_r|` in units of the caliper. (Greedy matching does neither: Rosenbaum PR, *Optimal matching for observational
 studies*, JASA 1989;84:1024-1032.)
 
 This is a flow of least cost from queries to references, but a network of all pairs has 5 billion edges for 100,000 queries and 50,000
@@ -23,7 +23,7 @@ from empirical.references.matching import Matcher
 from see_in_pairs.errors import InputError
 
 MOST_PAIRS = 500_000
-"""Pairs of groups that may match, at most: beyond this the linear program takes minutes."""
+"""Largest number of pairs of groups that may match: with more, the linear program takes minutes."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Groups:
 def assign_optimally(
     matcher: Matcher, queries: list[Query], capacity: ReuseCapacity, m: int, rng: np.random.Generator
 ) -> dict[str, Positions]:
-    """Assign m references to each query of one stratum, as far as they go, and use them.
+    """Assign m references to each query of one stratum, as far as possible, and count them as used.
 
     Returns positions in the pool by item id; queries without m references are absent.
     """
@@ -66,10 +66,10 @@ def assign_optimally(
 def _group(matcher: Matcher, queries: list[Query], cell: Positions, singly: bool) -> Groups:
     """Put people of equal values into groups.
 
-    A patient who is among queries and references both stands in a group of their own on either side, so that the flow can keep them
-    apart. Where there are so many that the program would grow too large, the references among them are grouped all the same: the
-    distribution within groups still gives nobody an own image, but a few matches can be lost that a search of all pairs would find.
-    With m > 1 each query is a group (`singly`), since nothing else makes its m references different.
+    A patient with both queries and references is a separate group on either side, so that the flow can keep them apart. If there are too
+    many such patients for the program, their references are grouped nevertheless. The distribution within groups still gives nobody an
+    image of the same patient, but a few matches can be lost that a search of all pairs would find. With m > 1 each query is its own group
+    (`singly`), since otherwise its m references could be the same.
     """
     columns = [column for column, _ in matcher.calipers]
     widths = np.array([width for _, width in matcher.calipers])
@@ -102,7 +102,7 @@ def _group(matcher: Matcher, queries: list[Query], cell: Positions, singly: bool
 
 
 def _windows(points: np.ndarray, values: np.ndarray, widths: np.ndarray) -> tuple[Positions, Positions]:
-    """Find for each query group the first reference group (ascending in their first column) within the first caliper, and how many are."""
+    """Find for each query group the first reference group within the first caliper (ascending in the first column), and their number."""
     width = widths[0] if len(widths) else 0.0  # without a caliper the first column is constant
     low = np.searchsorted(values[:, 0], points[:, 0] - width)
     high = np.searchsorted(values[:, 0], np.nextafter(points[:, 0] + width, np.inf))
@@ -120,7 +120,7 @@ def _close_pairs(points: np.ndarray, values: np.ndarray, widths: np.ndarray) -> 
 
 
 def _transport(groups: Groups, left: np.ndarray, m: int) -> NDArray[np.int64]:
-    """Send as much as can be sent from query groups to reference groups, at the smallest total distance: the flow of each pair."""
+    """Find the largest flow from query groups to reference groups with the smallest total distance: the flow of each pair."""
     from scipy import sparse
     from scipy.optimize import linprog
 
@@ -132,17 +132,17 @@ def _transport(groups: Groups, left: np.ndarray, m: int) -> NDArray[np.int64]:
         for source, sink in zip(sources, sinks, strict=True)
     ]
     most = [min(left[group].sum(), len(groups.queries[source]) * min(m, len(group))) for source, group in zip(sources, others, strict=True)]
-    # The number of matches comes first, so each is worth a reward. One more match may lengthen every other one on its augmenting path, by
-    # at most the largest distance each, and must still pay.
+    # The number of matches has priority, so each match gets a reward. One more match may lengthen every other match on its augmenting path
+    # by up to the largest distance, and must still be worth it.
     reward = (groups.distance.max() + 1) * (min(len(supply), len(demand)) + 1)
     ends, columns = np.concatenate([sources, len(supply) + sinks]), np.tile(np.arange(len(sources)), 2)
     incidence = sparse.csr_array((np.ones(len(ends)), (ends, columns)), shape=(len(supply) + len(demand), len(sources)))
-    solution = linprog(  # type: ignore[call-overload]  # the stubs know of no sparse matrix
+    solution = linprog(  # type: ignore[call-overload]  # the type stubs have no sparse matrix
         groups.distance - reward,
         A_ub=incidence,
         b_ub=np.concatenate([supply, demand]),
         bounds=np.column_stack([np.zeros(len(sources)), most]),
-        method="highs-ds",  # the simplex ends in a vertex, and those are integral here
+        method="highs-ds",  # the simplex ends in a vertex, and all vertices are integral here
     )
     return np.rint(solution.x).astype(np.int64)
 
@@ -157,8 +157,8 @@ def _distribute(
 ) -> list[tuple[int, int]]:
     """Distribute the references of one group at random over the queries of the flow: (query, reference) pairs.
 
-    A shuffle nearly always does it. Only when it gives somebody an own image, or the same one twice, are the pairs found by a flow.
-    """
+    A shuffle is nearly always enough. If it gives a query an image of its own patient, or the same image twice, the pairs are found by a
+    flow."""
     receivers: list[int] = []
     for group, flow in inflow:
         members = groups.queries[group]
@@ -177,7 +177,7 @@ def _distribute(
 def _distribute_by_flow(
     receivers: list[int], references: Positions, left: np.ndarray, excluded: dict[int, set[int]], rng: np.random.Generator
 ) -> list[tuple[int, int]]:
-    """Distribute so that nobody gets an own image, or one twice: a maximum flow from queries to references, both in random order."""
+    """Distribute without an image of the same patient and without repeats: a maximum flow from queries to references, in random order."""
     from scipy import sparse
     from scipy.sparse.csgraph import maximum_flow
 

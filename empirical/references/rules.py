@@ -1,4 +1,4 @@
-"""Who may be shown beside whom: rules that no strategy may break, checked on every assignment before a run."""
+"""Rules for references that no strategy may break, checked on every assignment before a run."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 def audit_references(cohort: Cohort, split: str, assignment: Assignment, order: str = "follow_up") -> list[Finding]:
-    """Report an error for each rule that references break.
+    """Report an error for each broken rule.
 
-    A reference must not be of the query's patient, not be diseased, not be an item that is evaluated, and not be the query's own image.
-    Strategy ``prior`` alone may give an image of the query's patient, from the same split; it must then be earlier by column `order`.
+    A reference must not be of the query's patient, diseased, an item that is evaluated, or the query's own image. Only strategy ``prior``
+    may give an image of the query's patient, from the same split, and it must be earlier by column `order`.
     """
     items = cohort.table.set_index("item_id")
     query = items.loc[assignment.table["item_id"]].reset_index()
@@ -40,7 +40,7 @@ def audit_references(cohort: Cohort, split: str, assignment: Assignment, order: 
 
 
 def _allowed(reference: pd.DataFrame, split: str, prior: pd.Series) -> pd.Series:
-    """Find the references that come from where they may: the pool, or for a prior its own patient's split or what is kept as priors."""
+    """Find the references with an allowed origin: the pool, or for a prior its own patient's split or the stored priors."""
     reserved = reference["split"] == "reference"
     pool = (reserved & reference["serves"].isin([split, ""])) | (reference["split"] == "train")
     return pool | (prior & ((reference["split"] == split) | (reserved & (reference["serves"] == "prior"))))
@@ -48,7 +48,7 @@ def _allowed(reference: pd.DataFrame, split: str, prior: pd.Series) -> pd.Series
 
 def _earlier(reference: pd.DataFrame, query: pd.DataFrame, order: str) -> pd.Series:
     if order not in reference:
-        return reference["item_id"] != reference["item_id"]  # nothing can be shown to be earlier
+        return reference["item_id"] != reference["item_id"]  # no image can be shown to be earlier
     return reference[order] < query[order]
 
 

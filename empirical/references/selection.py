@@ -1,4 +1,4 @@
-"""The one way to get references: whatever the strategy, the same rules on who may be given to whom."""
+"""The entry point for references: the same rules hold for every strategy."""
 
 from __future__ import annotations
 
@@ -51,19 +51,18 @@ def choose_references(
     quiet : bool, default True
         No progress bar while images are embedded.
     embed : callable, optional
-        From item ids to vectors of shape (items, dimensions), where embeddings are there already; strategy ``embedding`` then loads no
-        model.
+        From item ids to vectors of shape (items, dimensions), if embeddings already exist; strategy ``embedding`` then loads no model.
 
     Returns
     -------
     Assignment
-        References for each query: healthy, of another patient (under ``prior`` of the same), never a validation or test item (under
-        ``prior`` an earlier one of the patient's own). The selector is shown neither the queries' labels nor their masks.
+        References for each query: healthy, of another patient (with ``prior`` of the same), never a validation or test item (with
+        ``prior`` an earlier item of the same patient). The selector sees neither the queries' labels nor their masks.
 
     Raises
     ------
     InputError
-        When the split is empty, nobody may serve it, or a query cannot be matched.
+        When the split is empty, has no allowed reference, or a query cannot be matched.
     """
     request = ReferenceRequest(
         queries=blind_queries(cohort, split),
@@ -86,7 +85,7 @@ def selector(strategy: str) -> Callable[[ReferenceRequest], Assignment]:
 
 
 def _in_order(assignment: Assignment, request: ReferenceRequest) -> Assignment:
-    """Put the rows into the cohort's order of queries, whatever order they were matched in."""
+    """Sort the rows by the cohort's order of queries, whatever the order of matching was."""
     place = {item: position for position, item in enumerate(request.queries["item_id"])}
     table, unmatched = (
         part.sort_values("item_id", key=lambda items: items.map(place), kind="stable", ignore_index=True)

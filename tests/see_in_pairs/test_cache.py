@@ -61,4 +61,4 @@ def test_a_record_is_found_by_its_key_and_left_out_where_it_is_damaged(tmp_path:
     assert cache.record("row", {"shape": "3b"}) is None
     (tmp_path / "row.json").write_text('{"shape": "7b", ')
     assert cache.record("row", key) is None
-    assert f"{tmp_path / 'row.json'}: damaged, or of something else; measured again" in capsys.readouterr().err
+    assert f"{tmp_path / 'row.json'}: damaged, or made from other inputs; measured again" in capsys.readouterr().err

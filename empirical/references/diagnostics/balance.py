@@ -25,14 +25,14 @@ def balance_table(cohort: Cohort, split: str, assignment: Assignment, columns: S
     -----
     :math:`d=(\bar x_q-\bar x_r)/\sqrt{(s_q^2+s_r^2)/2}` with standard error
     :math:`\sqrt{1/n_q+1/n_r+d^2/(2(n_q+n_r))}`, where :math:`n_r` counts different references (Austin PC, *Statistics in Medicine*
-    2009;28:3083-3107; Hedges LV, Olkin I, 1985). Pairing makes the standard error after matching conservative. A common reading is
-    that :math:`|d|<0.1` is balanced.
+    2009;28:3083-3107; Hedges LV, Olkin I, 1985). Pairing makes the standard error after matching conservative. Commonly,
+    :math:`|d|<0.1` is called balanced.
     """
     import pandas as pd
 
     queries, pool = blind_queries(cohort, split), healthy_pool(cohort, split)
     matched = queries[queries["item_id"].isin(assignment.table["item_id"])]
-    everyone = cohort.table.drop(columns="split")  # priors are not of the pool
+    everyone = cohort.table.drop(columns="split")  # priors do not belong to the pool
     chosen = assignment.table.merge(everyone, left_on="reference_id", right_on="item_id", suffixes=("", "_reference"))
     rows = []
     for column in columns:
@@ -41,13 +41,13 @@ def balance_table(cohort: Cohort, split: str, assignment: Assignment, columns: S
             after = standardised_difference(values[2], values[3], distinct=chosen["reference_id"].nunique())
             rows.append((column, level, int(np.isnan(values[0]).sum()), *before, *after))
     numbers = dict.fromkeys(("smd_before", "se_before", "smd_after", "se_after"), float)
-    return pd.DataFrame(rows, columns=["covariate", "level", "n_missing", *numbers]).astype(numbers)  # without rows, too
+    return pd.DataFrame(rows, columns=["covariate", "level", "n_missing", *numbers]).astype(numbers)  # also without rows
 
 
 def unmatched_text(cohort: Cohort, split: str, assignment: Assignment) -> str:
-    """Report in one line how many queries could not be matched as asked, of which class, and why.
+    """Report in one line how many queries could not be matched as configured, their classes, and the reasons.
 
-    The selector does not see the class, but what can be matched may depend on it: then the comparison is no longer of like with like, and
+    The selector does not see the class, but the chance of a match may depend on it. Then the matched classes are no longer comparable, and
     the reader must know.
     """
     queries = cohort.queries(split)
@@ -86,5 +86,5 @@ def _indicators(column: str, *tables: pd.DataFrame) -> Iterator[tuple[str, list[
         yield "", [table[column].to_numpy(float) for table in tables]
         return
     levels = sorted({level for table in tables for level in table[column].unique()} - {""})
-    for level in levels if len(levels) != 2 else levels[:1]:  # of two levels one says it all
+    for level in levels if len(levels) != 2 else levels[:1]:  # of two levels, one is enough
         yield level, [np.where(table[column] == "", np.nan, table[column] == level) for table in tables]

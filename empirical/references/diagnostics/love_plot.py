@@ -23,8 +23,8 @@ NOTHING = "no covariates to balance"
 def love_plot(balance: pd.DataFrame, title: str) -> Figure:
     """Draw standardised mean differences before and after matching, a row for each covariate, the most imbalanced on top.
 
-    Bars are 95 % intervals, dotted lines stand at 0.1 either side; an infinite difference (each side constant, and not the same) is an
-    arrow at the edge. A table without differences gives axes that say so.
+    Bars are 95 % intervals; dotted lines mark 0.1 on either side. An infinite difference (both sides constant, with different values) is an
+    arrow at the edge. A table without differences gives axes with a note.
     """
     from matplotlib.figure import Figure
 
@@ -38,7 +38,7 @@ def draw_balance(axes: Axes, balance: pd.DataFrame, title: str) -> None:
     """Draw a Love plot into axes."""
     rows = balance[balance["smd_before"].notna()]
     axes.set_title(title, loc="left", fontsize=13, fontweight="bold")
-    if rows.empty:  # a folder of images names no age, sex, view or site
+    if rows.empty:  # a folder of images has no age, sex, view or site
         axes.text(0.0, 0.5, NOTHING, transform=axes.transAxes, va="center", fontsize=12)
         axes.set_axis_off()
         return

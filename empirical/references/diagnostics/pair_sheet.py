@@ -1,4 +1,4 @@
-"""A sheet of queries beside their references, for a person to look at."""
+"""A sheet of queries beside their references, for visual inspection."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ TILE, CAPTION, GAP = 224, 48, 8  # pixels
 def pair_sheet(cohort: Cohort, assignment: Assignment, seed: int = 0, rows: int = 4) -> Image.Image:
     """Lay out some queries, diseased ones on the left half and healthy ones on the right, each beside its references.
 
-    Under each image stand a line in the colour of its class (blue: healthy, orange: diseased; no selector has seen it), what is known of
-    the item, and for a reference how it was found.
+    Under each image are a line in the colour of its class (blue: healthy, orange: diseased; no selector has seen the class), known facts
+    about the item, and, for a reference, how it was found.
     """
     from PIL import Image
 

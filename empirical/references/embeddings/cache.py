@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Vectors = NDArray[np.float32]
 
 BATCH = 16
-SHARD = 256  # images written together: little is lost in a kill
+SHARD = 256  # images written together: a killed run loses little
 MODEL_FILES = ("config.json", "preprocessor_config.json", "processor_config.json", "adapter_config.json", "training.json")
 
 
@@ -54,15 +54,15 @@ def embedder(cohort: Cohort, model: ModelConfig | None, quiet: bool = True) -> C
 
 
 def cache_folder() -> Path:
-    """Find the folder for what can be computed again: ``$SEE_IN_PAIRS_CACHE``, or ``see-in-pairs`` under the user's cache folder."""
+    """Find the folder for data that can be computed again: ``$SEE_IN_PAIRS_CACHE``, or ``see-in-pairs`` under the user's cache folder."""
     default = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "see-in-pairs"
     return Path(os.environ.get("SEE_IN_PAIRS_CACHE", default))
 
 
 def model_key(model: ModelConfig) -> str:
-    """Hash what decides an embedding: weights, settings of the image processor, number format, device, and which library resizes.
+    """Hash all that affects an embedding: weights, settings of the image processor, number format, device, and which library resizes.
 
-    A folder's files are hashed; a model of the Hub is named by its commit.
+    A folder's files are hashed; a model on the Hub is identified by its commit.
     """
     from transformers import AutoConfig
     from transformers.utils import is_torchvision_available

@@ -35,7 +35,7 @@ def vision_model(config: ModelConfig) -> Tower:
 
 @contextmanager
 def released_after() -> Iterator[None]:
-    """Keep a vision model that is loaded inside, so that it is loaded once, and free its memory at the end for what comes next."""
+    """Keep a vision model that is loaded in this block, so that it is loaded only once; free its memory at the end."""
     try:
         yield
     finally:
@@ -90,7 +90,7 @@ def _plain_tower(config: ModelConfig) -> Tower:
         processor = transformers.AutoImageProcessor.from_pretrained(name, **options)
         model = transformers.AutoModel.from_pretrained(name, dtype=dtype_of(config), use_safetensors=True, **options)
     except (OSError, ValueError, ImportError) as error:
-        raise InputError(f"model '{config.name}': is no vision model that can be loaded ({first_line(error)})") from None
+        raise InputError(f"model '{config.name}': is not a vision model that can be loaded ({first_line(error)})") from None
     model = model.to(device_of(config)).eval()
 
     def features(images: Sequence[Image]) -> NDArray[np.float32]:
@@ -105,7 +105,7 @@ def _plain_tower(config: ModelConfig) -> Tower:
 
 
 def _means(found: torch.Tensor | Sequence[torch.Tensor], images: int) -> NDArray[np.float32]:
-    """Average over whatever stands between image and dimension: tokens, tiles, or the positions of a convolution's feature map."""
+    """Average over all axes between image and dimension: tokens, tiles, or the positions of a convolution's feature map."""
     import torch
 
     if isinstance(found, torch.Tensor):

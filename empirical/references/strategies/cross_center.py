@@ -1,7 +1,7 @@
-"""Strategy ``cross_center``: a healthy reference from another site than the query's or, by request, from the same.
+"""Strategy ``cross_center``: a healthy reference from another site than the query's or, on request, from the same site.
 
-Compared with each other the two show whether a reference helps because it shares the query's scanner and habits (T11, explanation i): then
-references of the same site help and those of other sites do not.
+The comparison of the two shows whether a reference helps because it shares the query's scanner and local practice (T11, explanation i).
+In that case references of the same site help, and those of other sites do not.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from empirical.references.candidates import Positions, Query, ReferenceRequest, 
 
 
 def choose(request: ReferenceRequest) -> Assignment:
-    """Choose m different references for each query, uniformly among those of the asked site that are of other patients and families."""
+    """Choose m different references for each query, uniformly among those of the wanted site and of other patients and families."""
     advice = "set unmatched: relax or leave_out, or choose another strategy"
     return Assignment.of(resolve_unmatched(_choices(request), request.config, advice), "cross_center")
 
@@ -38,7 +38,7 @@ def _choices(request: ReferenceRequest) -> Iterator[Choice]:
 
 
 def _eligible(sites: np.ndarray, site: str, wanted: str) -> Positions:
-    """List the references of the same or of another site; an unknown site is neither."""
+    """List the references of the same or of another site; an unknown site belongs to neither."""
     if site == "":
         return np.empty(0, np.int64)
     return np.flatnonzero((sites == site) if wanted == "same" else (sites != site) & (sites != ""))

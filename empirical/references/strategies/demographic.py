@@ -1,7 +1,7 @@
-"""Strategy ``demographic``: a healthy reference who is like the query in chosen columns, within calipers in others.
+"""Strategy ``demographic``: a healthy reference that equals the query in chosen columns and is within calipers in others.
 
-Where a reference may serve any number of queries each query draws at random among those who match; where references can run out the
-assignment as a whole is optimal (`empirical.references.min_cost_flow`).
+If references may be reused without limit, each query draws at random among its matches. If references can run out, the assignment as a
+whole is optimal (`empirical.references.min_cost_flow`).
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ Matches = dict[str, Positions]
 def choose(request: ReferenceRequest) -> Assignment:
     """Choose m different references for each query, uniformly among those who match, or optimally under a limit on reuse.
 
-    With ``unmatched: relax`` the queries that are still open go through another round for each requirement that is given up; those matched
-    there are listed as unmatched, with what was given up.
+    With ``unmatched: relax``, queries without a match get another round for each requirement that is dropped. Queries matched in these
+    rounds are listed as unmatched, with the dropped requirements.
     """
     config = request.config
     _require_columns(request)
@@ -47,14 +47,14 @@ def choose(request: ReferenceRequest) -> Assignment:
 
 
 def _match_each(matcher: Matcher, queries: list[Query], request: ReferenceRequest, capacity: ReuseCapacity) -> Matches:
-    """Draw for each query among those who match, whatever others were given."""
+    """Draw for each query among its matches, independently of other queries."""
     m, seed = request.config.m, request.seed
     found = {q["item_id"]: capacity.draw(query_rng(seed, q["item_id"]), matcher.eligible(q), m, matcher.own(q)) for q in queries}
     return {item: drawn for item, drawn in found.items() if len(drawn) == m}
 
 
 def _match_together(matcher: Matcher, queries: list[Query], request: ReferenceRequest, capacity: ReuseCapacity) -> Matches:
-    """Assign all queries at once, stratum by stratum: queries of different exact columns never compete for a reference."""
+    """Assign all queries together, stratum by stratum: queries with different exact columns never compete for a reference."""
     strata: dict[tuple[str, ...], list[Query]] = {}
     for query in queries:
         if not matcher.missing(query):
@@ -73,7 +73,7 @@ def _choice(matcher: Matcher, query: Query, places: Positions, reason: str, rela
 
 
 def _filled_columns(request: ReferenceRequest) -> list[str]:
-    """Leave out columns that nobody fills ('same view where there is one')."""
+    """Leave out columns that are empty in the whole cohort ('same view where there is one')."""
     tables = (request.queries, request.pool)
     return [column for column in request.config.columns if any((table[column] != "").any() for table in tables)]
 
@@ -84,7 +84,7 @@ def _require_columns(request: ReferenceRequest) -> None:
             raise InputError(f"demographic references: the cohort has no column '{column}' to match on")
     for column in request.config.caliper:
         if request.queries[column].dtype.kind not in "fiu":
-            raise InputError(f"demographic references: column '{column}' has no numbers, so it takes no caliper; put it under columns")
+            raise InputError(f"demographic references: column '{column}' has no numbers, so it cannot have a caliper; put it under columns")
 
 
 def _advice(config: ReferenceConfig) -> str:

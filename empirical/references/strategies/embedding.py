@@ -1,8 +1,8 @@
-"""Strategy ``embedding``: a healthy reference whose image is similar to the query's, to a vision model.
+"""Strategy ``embedding``: a healthy reference whose image a vision model finds similar to the query's.
 
-Similarity is the cosine of the two embeddings. The nearest reference is not always the best one: an embedding that sees the disease finds
-references that look diseased themselves, and variance falls while diagnosis suffers (T7 of the theory: over-matching). Hence the band,
-which asks for references of a chosen similarity: ``band: [0.9, 0.95]`` with ``band_of: quantile`` draws among those between
+Similarity is the cosine of the two embeddings. The nearest reference is not always the best one. An embedding that sees the disease finds
+references that look diseased themselves: variance falls, but diagnosis gets worse (T7 of the theory: over-matching). Therefore the band
+gives references of a chosen similarity: ``band: [0.9, 0.95]`` with ``band_of: quantile`` draws among those between
 the nearest tenth and the nearest twentieth.
 """
 
@@ -18,7 +18,7 @@ from empirical.references.candidates import Positions, ReferenceRequest, Related
 from empirical.references.config import ReferenceConfig
 
 CELLS = 2**25
-"""Cosines held at a time (128 MB)."""
+"""Number of cosines in memory at a time (128 MB)."""
 
 Cosines = NDArray[np.float32]
 
@@ -26,8 +26,8 @@ Cosines = NDArray[np.float32]
 def choose(request: ReferenceRequest) -> Assignment:
     """Choose m different references of other patients for each query: the nearest, nearest first, or drawn from the band.
 
-    Under a limit on reuse queries are matched one after the other, in an order drawn by the seed, each with the best that is left: unlike
-    calipers, similarities give no groups of equal values that would make an optimal assignment feasible for large cohorts.
+    With a limit on reuse, queries are matched one after the other, in an order drawn by the seed, each with the best reference left. Unlike
+    calipers, similarities give no groups of equal values, which would make an optimal assignment feasible for large cohorts.
     """
     advice = "widen the band, raise reuse, or set unmatched: relax (the nearest instead) or leave_out"
     return Assignment.of(resolve_unmatched(_choices(request), request.config, advice), "embedding")
@@ -57,16 +57,16 @@ def _choices(request: ReferenceRequest) -> Iterator[Choice]:
 def unit_length(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     """Scale vectors (items, dimensions) to length one; a zero vector stays zero, and is similar to nothing."""
     scaled = np.array(vectors, dtype=np.float32)
-    length = np.sqrt(np.einsum("ij,ij->i", scaled, scaled))  # without a second copy, as norm makes
+    length = np.sqrt(np.einsum("ij,ij->i", scaled, scaled))  # without the second copy that norm makes
     scaled /= np.where(length > 0, length, np.float32(1))[:, None]
     return scaled
 
 
 def rows_of_cosines(queries: NDArray[np.float32], references: NDArray[np.float32]) -> Iterator[Cosines]:
-    """Compare every query with every reference, both (items, dimensions) of unit length.
+    """Compare every query with every reference, both given as unit vectors (items, dimensions).
 
-    Yields the cosines of one query after the other, (references,), which the caller may overwrite. All pairs at once would not fit into
-    memory (100,000 times 50,000), one query at a time would be slow: a block of queries is one matrix product.
+    Yields the cosines of one query after the other, (references,), which the caller may overwrite. All pairs together would not fit into
+    memory (100,000 times 50,000), and one query at a time would be slow. So each block of queries is one matrix product.
     """
     step = max(1, CELLS // max(1, len(references)))
     for start in range(0, len(queries), step):
@@ -74,7 +74,7 @@ def rows_of_cosines(queries: NDArray[np.float32], references: NDArray[np.float32
 
 
 def nearest(cosines: Cosines, m: int) -> Positions:
-    """Find the positions of the m largest of the cosines, the nearest first, equals in the order of the pool."""
+    """Find the positions of the m largest of the cosines, the nearest first, ties in the order of the pool."""
     if m == 1:  # a search for the largest is many times faster than a partition
         best = np.array([cosines.argmax()], dtype=np.int64)
     else:

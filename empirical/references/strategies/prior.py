@@ -1,7 +1,7 @@
 """Strategy ``prior``: an earlier healthy image of the same patient, where the cohort has follow-ups.
 
-The only strategy that may share a patient with the query. Whether there *is* an earlier healthy image may itself depend on the disease
-(who stays healthy collects healthy images), so the selector's report of unmatched queries must be read by class.
+It is the only strategy that may use the query's own patient. Whether an earlier healthy image exists may itself depend on the disease (a
+patient who stays healthy collects healthy images), so the selector's report of unmatched queries must be read by class.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class _Strangers:
         self._seed, self._m = request.seed, request.config.m
 
     def draw(self, query: Query) -> list[str]:
-        """Draw m item ids; none when there are fewer."""
+        """Draw m item ids; none if there are fewer."""
         rng, excluded = query_rng(self._seed, query["item_id"]), self._related.positions(query)
         drawn = self._capacity.draw(rng, self._everyone, self._m, excluded)
         return list(self._names[drawn]) if len(drawn) == self._m else []

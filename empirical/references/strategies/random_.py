@@ -25,6 +25,6 @@ def _choices(request: ReferenceRequest) -> Iterator[Choice]:
         if len(drawn) < m:
             used_up = "" if request.config.reuse is None else f" (each may serve {request.config.reuse})"
             raise InputError(
-                f"random references: {query['item_id']} needs {m}, the pool holds {len(drawn)} of other patients and families{used_up}"
+                f"random references: {query['item_id']} needs {m}, the pool has {len(drawn)} of other patients and families{used_up}"
             )
         yield Choice(query["item_id"], list(names[drawn]), [f"random, from {len(pool)}"] * m)

@@ -242,7 +242,7 @@ def test_a_column_that_nobody_fills_is_no_requirement() -> None:
     ("rows", "config", "words"),
     [
         ([{"split": "train", "label": "sick"}, {"split": "test"}], ReferenceConfig(), "no healthy reference"),
-        ([{"split": "train", "patient_id": "x"}, {"split": "test", "patient_id": "x"}], ReferenceConfig(), "the pool holds 0"),
+        ([{"split": "train", "patient_id": "x"}, {"split": "test", "patient_id": "x"}], ReferenceConfig(), "the pool has 0"),
         ([{"split": "train"}, {"split": "test"}], ReferenceConfig(m=2), "needs 2"),
         ([{"split": "train"}, {"split": "test"}], ReferenceConfig(strategy="demographic", columns=("height",)), "no column 'height'"),
         ([{"split": "train"}, {"split": "test"}], ReferenceConfig(strategy="demographic", caliper={"sex": 1}), "no numbers"),

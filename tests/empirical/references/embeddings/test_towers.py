@@ -68,7 +68,7 @@ def test_a_model_that_sees_nothing_is_one_line(tmp_path: Path) -> None:
 
     shape = {"n_embd": 8, "n_layer": 1, "n_head": 1, "vocab_size": 9}
     transformers.GPT2Model(transformers.GPT2Config(**shape)).save_pretrained(tmp_path)
-    with pytest.raises(InputError, match="is no vision model that can be loaded") as caught:
+    with pytest.raises(InputError, match="is not a vision model that can be loaded") as caught:
         vision_model(ModelConfig(name=str(tmp_path)))
     assert "\n" not in str(caught.value)
 

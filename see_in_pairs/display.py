@@ -1,4 +1,4 @@
-"""How results show themselves: readable at the prompt, a table in a notebook, a row of a DataFrame."""
+"""How results are shown: text at the prompt, a table in a notebook, a row of a DataFrame."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MOST_ROWS = 30
 
 
 class Result:
-    """What a computation gives back: a frozen dataclass that prints its fields and turns into a table row."""
+    """Base of results: a frozen dataclass that prints its fields and can be turned into a table row."""
 
     def to_dict(self) -> dict[str, Any]:
         """Fields by name, nested results included."""
@@ -79,7 +79,7 @@ def _flat(content: dict[str, Any], prefix: str = "", join: bool = False) -> dict
         name = f"{prefix}{key}"
         if isinstance(value, Result):
             value = value.to_dict()
-        elif is_dataclass(value) and not isinstance(value, type):  # such as an estimate with its Monte Carlo error
+        elif is_dataclass(value) and not isinstance(value, type):  # for example an estimate with its Monte Carlo error
             value = {field.name: getattr(value, field.name) for field in fields(value)}
         if isinstance(value, dict):
             row |= _flat(value, f"{name}.", join)

@@ -11,11 +11,11 @@ CANNOT_WRITE = {getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EROFS", "
 
 
 class InputError(ValueError):
-    """The user's input is at fault: one line that says what is wrong and what to do. Exit code 2."""
+    """The user's input is wrong: one line that says what is wrong and what to do. Exit code 2."""
 
 
 class CheckFailed(RuntimeError):
-    """A check that the command ran did not hold. Exit code 1."""
+    """A check of the command failed. Exit code 1."""
 
 
 def first_few(names: Sequence[object], limit: int = 3) -> str:
@@ -32,7 +32,7 @@ def first_few(names: Sequence[object], limit: int = 3) -> str:
 
 
 def did_you_mean(word: object, known: Iterable[object]) -> str:
-    """End an error line about a name that does not exist with the likeliest that was meant; nothing where none is alike.
+    """Suggest the most similar name at the end of an error line about an unknown name; nothing where none is similar.
 
     Examples
     --------
@@ -44,10 +44,10 @@ def did_you_mean(word: object, known: Iterable[object]) -> str:
 
 
 def close_name(word: object, known: Iterable[object]) -> str | None:
-    """Find the name that was likeliest meant; upper and lower case, hyphen and underscore are the same."""
+    """Find the most similar known name; case, and hyphen or underscore, do not matter."""
     spelled = {_plain(name): str(name) for name in known}
     wanted = _plain(word)
-    # a short name mistyped shares little: two of the four letters of 'gian' and 'gain' match in order at .75, 'T18' and 'T1' at .8
+    # short names need a low threshold: the similarity of 'gian' and 'gain' is .75, of 'T18' and 'T1' .8
     close = get_close_matches(wanted, spelled, n=1, cutoff=0.6)
     starts = [plain for plain in spelled if wanted and plain.startswith(wanted)]
     return spelled[close[0]] if close else spelled[starts[0]] if len(starts) == 1 else None
@@ -58,7 +58,7 @@ def _plain(name: object) -> str:
 
 
 def write_failure(error: BaseException) -> str | None:
-    """Say what is wrong and what to do where an error means that the disk is full or not writable; None for any other error."""
+    """Say what is wrong and what to do if an error means that the disk is full or not writable; None for any other error."""
     text = str(error)
     number = error.errno if isinstance(error, OSError) else None
     if number is None and type(error).__name__ == "SafetensorError" and "os error" in text:
@@ -66,17 +66,17 @@ def write_failure(error: BaseException) -> str | None:
     if number is not None and number in CANNOT_WRITE:
         return f"{os.strerror(number)}; make room, then run the same command again"
     if isinstance(error, RuntimeError) and ("PytorchStreamWriter" in text or ("inline_container" in text and "Reader" not in text)):
-        return "a file could not be written to its end (is the disk full?); make room, then run the same command again"
+        return "a file could not be written completely (is the disk full?); make room, then run the same command again"
     return None
 
 
 def is_panic(error: BaseException) -> bool:
-    """Whether a library written in Rust (tokenizers, safetensors) has failed; its exception is no `Exception`, and cannot be imported."""
+    """Whether a library written in Rust (tokenizers, safetensors) failed; its exception is not an `Exception` and cannot be imported."""
     return type(error).__name__ == "PanicException"
 
 
 def first_line(error: BaseException) -> str:
-    """Give the first line of a library's error, which may run to pages, or the first two where the first announces the second."""
+    """Give the first line of a library's error, which may be pages long; two lines if the first ends with a colon."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     kind = type(error).__name__
     said = " ".join(lines[: 2 if lines and lines[0].endswith(":") else 1])[:200] or kind  # 'Error(s) in loading:' alone says nothing

@@ -1,4 +1,4 @@
-"""Files that a crash can never leave half written (a temporary name, then a rename), and files of others that are read with suspicion."""
+"""Files that a crash cannot leave half written (a temporary name, then a rename), and careful reading of users' files."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ if TYPE_CHECKING:
 
 
 MOST_BYTES = {"text": 2**22, "YAML": 2**22, "JSON": 2**28}
-"""Bytes that are read of a text that people write, and of one that programs write; more is not what it is taken for."""
+"""Largest size in bytes of a text written by people, and by programs; a larger file is not of the expected kind."""
 
 TEMPORARY = re.compile(r"\..*-[0-9a-f]{16}(\.[^.]*)?", re.DOTALL)
 """The names of temporary files."""
 
 MOST_COLUMNS = 10_000
-"""Columns of a table in text."""
+"""Most columns of a text table."""
 
 MOST_VALUES = 200_000
-"""Values in a YAML file, each counted as often as an alias repeats it: a few lines of aliases can stand for billions."""
+"""Most values in a YAML file, counted as often as aliases repeat them: a few lines of aliases can stand for billions."""
 
 
 @contextmanager
 def atomic_path(path: Path | str, *, durable: bool = False) -> Iterator[Path]:
-    """Yield a temporary path (same folder, same suffix), renamed onto `path` when the block ends well, else removed.
+    """Yield a temporary path (same folder, same suffix), renamed to `path` when the block succeeds, else removed.
 
-    With `durable` it is on the disk before it is renamed, so that not even a loss of power leaves an empty file under the name.
+    With `durable` it is on the disk before it is renamed, so that even a power failure leaves no empty file under the name.
     """
     path = Path(path)
-    if path.exists() and not path.is_file() and not path.is_dir():  # a rename would put a file in the place of a device
-        raise InputError(f"{path}: is a device or a pipe; name a file, or print the result and lead it there")
+    if path.exists() and not path.is_file() and not path.is_dir():  # a rename would replace a device by a file
+        raise InputError(f"{path}: is a device or a pipe; name a file, or print the result and redirect it there")
     temporary = _temporary(path)
     try:
         yield temporary
@@ -62,7 +62,7 @@ def _temporary(path: Path) -> Path:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.stem[:100]}-{secrets.token_hex(8)}{path.suffix}")
-        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))  # minus the umask: the user decides who may read results
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))  # minus the umask: the user decides who can read results
     except OSError as error:
         if what := write_failure(error):
             raise InputError(f"{path}: {what}") from error
@@ -74,17 +74,17 @@ def remove_leftovers(folder: Path) -> None:
     """Remove the temporary files that a killed process left in a run's folder, but not in the runs below it, which have their own lock."""
     for place, folders, names in os.walk(folder):
         is_run, top = "manifest.json" in names, Path(place) == folder
-        if is_run != top:  # another run; or no run yet, but the user's folder, however large
+        if is_run != top:  # another run, or a folder of the user, however large
             folders.clear()
         if is_run and not top:
             continue
         for name in filter(TEMPORARY.fullmatch, names):
-            with suppress(OSError):  # gone meanwhile, or not ours to remove
+            with suppress(OSError):  # already gone, or no permission to remove it
                 Path(place, name).unlink()
 
 
 def write_text(path: Path | str, text: str, *, durable: bool = False) -> None:
-    """Write text atomically; what UTF-8 has no bytes for (half of a surrogate pair, from a file name that is not text) is spelled out."""
+    """Write text atomically; half surrogate pairs (from file names that are not UTF-8) are written as escapes."""
     with atomic_path(path, durable=durable) as temporary:
         temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
@@ -122,11 +122,11 @@ def _plain(value: Any) -> Any:
 
 
 def read_text(path: Path | str, kind: str = "text") -> str:
-    """Read UTF-8 text, a byte-order mark allowed, from a regular file of at most `MOST_BYTES`, or say in one line why not."""
+    """Read UTF-8 text, a byte-order mark allowed, from a regular file of at most `MOST_BYTES`, or fail with one line."""
     path = Path(path)
     try:
         status = path.stat()
-        if not stat.S_ISREG(status.st_mode):  # a pipe or a device may never end
+        if not stat.S_ISREG(status.st_mode):  # reading a pipe or a device may never end
             raise InputError(f"{path}: {'is a folder' if stat.S_ISDIR(status.st_mode) else 'is not a regular file'}; name a file")
         if status.st_size > MOST_BYTES[kind]:
             raise InputError(f"{path}: has {status.st_size:,} bytes, too many for {kind}; is it the right file?")
@@ -135,42 +135,42 @@ def read_text(path: Path | str, kind: str = "text") -> str:
         raise InputError(f"{path}: no such file") from None
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not valid {kind}, not UTF-8 (byte {error.start}); save it as UTF-8") from None
-    except (OSError, ValueError) as error:  # not allowed, a loop of links, a name with a null byte
+    except (OSError, ValueError) as error:  # no permission, a loop of links, a name with a null byte
         raise error if isinstance(error, InputError) else InputError(f"{path}: cannot be read ({first_line(error)})") from None
 
 
 def read_json(path: Path | str) -> Any:
-    """Read a JSON file, or say in one line why not."""
+    """Read a JSON file, or fail with one line."""
     text = read_text(path, "JSON")
     try:
         return json.loads(text)
-    except (ValueError, RecursionError) as error:  # integers of thousands of digits and brackets in brackets, too
+    except (ValueError, RecursionError) as error:  # also integers of thousands of digits and deep nesting
         raise InputError(f"{path}: not valid JSON ({first_line(error)})") from None
 
 
 def read_json_object(path: Path | str) -> dict[str, Any]:
-    """Read a JSON file that holds an object, or say in one line why not."""
+    """Read a JSON file that contains an object, or fail with one line."""
     content = read_json(path)
     if not isinstance(content, dict):
-        raise InputError(f"{path}: holds no JSON object; it is damaged, or another file")
+        raise InputError(f"{path}: contains no JSON object; it is damaged, or the wrong file")
     return content
 
 
 def read_yaml(path: Path | str) -> Any:
-    """Read a YAML file, or say in one line why not; a key that stands twice in a mapping is an error, not the last of both."""
+    """Read a YAML file, or fail with one line; a key that occurs twice in a mapping is an error."""
     return parse_yaml(read_text(path, "YAML"), str(path))
 
 
 def parse_yaml(text: str, source: str) -> Any:
-    """Parse YAML as `read_yaml` does; `source` begins the error line."""
+    """Parse YAML as `read_yaml` does; the error line begins with `source`."""
     import yaml
 
-    class Loader(yaml.SafeLoader):  # not the loader in C: brackets in brackets overflow its stack, and the process is gone
+    class Loader(yaml.SafeLoader):  # not the loader in C: deep nesting overflows its stack and ends the process
         def construct_mapping(self, node: Any, deep: bool = False) -> Any:
             keys = [self.construct_object(key, deep=True) for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
             twice = [key for number, key in enumerate(keys) if key in keys[:number]]
             if twice:
-                raise yaml.YAMLError(f"the key '{twice[0]}' stands twice, line {node.start_mark.line + 1}")
+                raise yaml.YAMLError(f"the key '{twice[0]}' occurs twice, line {node.start_mark.line + 1}")
             return super().construct_mapping(node, deep)
 
     try:
@@ -182,7 +182,7 @@ def parse_yaml(text: str, source: str) -> Any:
 
 
 def _refuse_expansion(content: Any) -> None:
-    """Refuse content that is much larger than its text, or contains itself."""
+    """Refuse content that is much larger than its text, or that contains itself."""
     left, count = [content], 0
     while left:
         value = left.pop()
@@ -193,13 +193,13 @@ def _refuse_expansion(content: Any) -> None:
 
 
 def files_in(folder: Path | str, pattern: str, *, deep: bool = False) -> list[Path]:
-    """Files of a folder (with `deep`, below it) whose names match, sorted; none where there is no such folder.
+    """Files of a folder (with `deep`, below it) whose names match, sorted; none if the folder does not exist.
 
-    Unlike `Path.glob` it says in one line that a folder may not be read, which is not the same as an empty one.
+    Unlike `Path.glob`, it fails with one line for a folder without read permission, which is not the same as an empty one.
     """
 
     def refuse(error: OSError) -> None:
-        if not isinstance(error, FileNotFoundError):  # not there, or gone since it was listed
+        if not isinstance(error, FileNotFoundError):  # missing, or removed since it was listed
             raise InputError(f"{error.filename or folder}: cannot be read ({error.strerror or first_line(error)})") from None
 
     found: list[Path] = []
@@ -217,7 +217,7 @@ def write_parquet(path: Path | str, table: pd.DataFrame) -> None:
 
 
 def read_table(path: Path | str, as_text: bool = False) -> pd.DataFrame:
-    """Read a Parquet or CSV table, or say in one line why not."""
+    """Read a Parquet or CSV table, or fail with one line."""
     import pandas as pd
 
     path = Path(path)
@@ -229,12 +229,12 @@ def read_table(path: Path | str, as_text: bool = False) -> pd.DataFrame:
         refuse_wide(path, "\t" if path.suffix == ".tsv" else ",")
         words: dict[str, Any] = {"dtype": str, "keep_default_na": False, "na_values": [""]} if as_text else {}
         return pd.read_csv(path, sep="\t" if path.suffix == ".tsv" else ",", encoding="utf-8-sig", **words)
-    except Exception as error:  # pandas and pyarrow raise many kinds for a broken file; all mean the same to the user
+    except Exception as error:  # pandas and pyarrow raise many exceptions for a broken file; they all mean the same to the user
         raise error if isinstance(error, InputError) else InputError(f"{path}: cannot be read as a table ({first_line(error)})") from None
 
 
 def refuse_wide(path: Path, delimiter: str) -> None:
-    """Refuse a text (it may be packed as ``.gz``) whose first row never ends, or has so many fields that pandas takes minutes to hours."""
+    """Refuse a text (or ``.gz``) whose first row is too long, or has so many fields that pandas would need minutes to hours."""
     with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as stream:
         row = stream.readline(2**24)
     if len(row) == 2**24:

@@ -11,7 +11,7 @@ PACKAGES = ("see_in_pairs", "theory", "empirical", "paper_figures")
 
 
 def check_installation() -> None:
-    """Stop where a package is missing or comes from elsewhere than this one; nothing is imported for that."""
+    """Stop if a package is missing or comes from another place than this one; the check imports nothing."""
     home = Path(__file__).resolve().parents[1]
     for name in PACKAGES:
         spec = find_spec(name)

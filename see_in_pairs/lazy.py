@@ -1,4 +1,4 @@
-"""Exports of a package that are imported when they are first asked for, so that commands start fast."""
+"""Exports of a package that are imported on first use, so that commands start fast."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def lazy_exports(
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """Make ``__getattr__`` and ``__dir__`` of a package (PEP 562) from its modules, each with the names that it defines.
 
-    A module or package below it is imported, too, when it is asked for; `dir` lists those in `subpackages`.
+    A module or package below it is also imported on first use; `dir` lists those in `subpackages`.
     """
     home = {name: module for module, names in homes.items() for name in names}
 

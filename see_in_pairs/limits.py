@@ -1,4 +1,4 @@
-"""Limits of time and memory for code of others: pieces of a sweep, a pattern that a user gives, the template of a model folder."""
+"""Limits of time and memory for foreign code: pieces of a sweep, a user's pattern, the template of a model folder."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from types import FrameType
 
 
 class TimeLimit(BaseException):
-    """The time is over. Not an `Exception`: code that catches everything must not swallow it."""
+    """The time limit is reached. Not an `Exception`, so that code that catches every `Exception` does not swallow it."""
 
 
 @contextlib.contextmanager
 def time_limit(seconds: float, what: str) -> Iterator[None]:
-    """Raise `TimeLimit` in what runs inside when it takes longer; `what` names it.
+    """Raise `TimeLimit` in the block when it takes longer; `what` names the block.
 
-    In the main thread a signal does it, also within a regular expression. In other threads, and on Windows, the exception comes at Python's
-    next step.
+    In the main thread a signal does this, even within a regular expression. In other threads, and on Windows, the exception comes at the
+    next step of Python.
     """
     in_main = threading.current_thread() is threading.main_thread() and hasattr(signal, "setitimer")
     with _alarm(seconds, what) if in_main else _timer(seconds):
@@ -41,12 +41,12 @@ def _alarm(seconds: float, what: str) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
-        signal.setitimer(signal.ITIMER_REAL, left)  # of the limit around this one, which is not shortened by what ran here
+        signal.setitimer(signal.ITIMER_REAL, left)  # time left of the limit around this one
 
 
 @contextlib.contextmanager
 def _timer(seconds: float) -> Iterator[None]:
-    """Limit a thread that is not the main one (a Dask worker's, one that prepares prompts): only the main thread gets signals."""
+    """Limit a thread other than the main one (of a Dask worker, or one that prepares prompts): only the main thread gets signals."""
     lock, running = threading.Lock(), [True]
     thread = threading.get_ident()
 
@@ -74,14 +74,14 @@ def _raise_in(thread: int) -> None:
 
 @contextlib.contextmanager
 def memory_limit(megabytes: float) -> Iterator[None]:
-    """Let what this process allocates inside, beyond what it holds, raise `MemoryError` above a limit (Linux only)."""
+    """Raise `MemoryError` when this process allocates more than a limit within the block, beyond its memory before it (Linux only)."""
     if not sys.platform.startswith("linux"):
         yield
         return
     import resource
 
     before = resource.getrlimit(resource.RLIMIT_AS)
-    # Linux does not enforce a limit of resident memory: the address space is limited instead, beyond what is mapped already
+    # Linux does not enforce a limit of resident memory, so the address space beyond the present one is limited instead
     wanted = _address_space() + int(megabytes * 2**20)
     limit = wanted if before[0] == resource.RLIM_INFINITY else min(wanted, before[0])
     resource.setrlimit(resource.RLIMIT_AS, (limit, before[1]))

@@ -1,6 +1,6 @@
-"""Configs that come along with the packages, found by name: ``finetune pair-lora``.
+"""Configs that are part of the packages, found by name: ``finetune pair-lora``.
 
-A packaged config says in its first comment what it is, and in a line ``see-in-pairs COMMAND NAME ...`` which command takes it.
+The first comment of a packaged config describes it, and a line ``see-in-pairs COMMAND NAME ...`` gives its command.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ YAML = (".yaml", ".yml")
 
 @dataclass(frozen=True)
 class PackagedConfig:
-    """A config by its name, the command that takes it, and a line of what it is."""
+    """A config by its name, the command that takes it, and a line of description."""
 
     name: str
     command: str
@@ -31,7 +31,7 @@ def packaged_paths(folder: Path) -> dict[str, Path]:
 
 
 def packaged_config(path: Path) -> PackagedConfig:
-    """Read what a packaged config's comments say of it."""
+    """Read a packaged config's comments."""
     lines = [line[1:].strip() for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("#")]
     name = re.escape(path.stem)
     example = re.search(rf"see-in-pairs ((?:[a-z-]+ )+)(?:[A-Z]+ )?(?:--[a-z]+ )?{name}(?![\w-])", " ".join(lines))
@@ -39,14 +39,14 @@ def packaged_config(path: Path) -> PackagedConfig:
 
 
 def find_config(word: Path | str, folder: Path, command: str) -> Path:
-    """Find a config as it is named on the command line.
+    """Find a config by its name on the command line.
 
     A word with a suffix or a slash is a file. Any other word is a packaged config's name, or else a file without a suffix.
 
     Raises
     ------
     InputError
-        When it is neither, or the packaged config of that name is another command's.
+        When it is neither, or the packaged config of that name belongs to another command.
     """
     text, path, known = str(word), Path(word), packaged_paths(folder)
     if path.suffix or os.sep in text or (os.altsep or os.sep) in text:

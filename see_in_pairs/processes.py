@@ -1,4 +1,4 @@
-"""Independent jobs, such as trainings, in processes of their own, several at a time; none is left behind by a kill."""
+"""Independent jobs (for example trainings) in separate processes, several at a time; none is left behind by a kill."""
 
 from __future__ import annotations
 
@@ -24,12 +24,11 @@ Result = TypeVar("Result")
 def run_in_processes(function: Callable[[Job], Result], jobs: Sequence[Job], workers: int) -> Iterator[tuple[Job, Result]]:
     """Call a module-level function (or a ``functools.partial`` of one) for each job, and yield job and result as they finish.
 
-    The first failure is raised, and jobs that have not begun are dropped; an interrupt ends those that run, too. To resume, leave out the
-    jobs that are finished, or let `function` notice; since jobs finish in any order, make tables of them in the order of `jobs` once all
-    are done.
+    The first failure is raised, and jobs that have not begun are dropped. An interrupt also ends running jobs. To resume, leave out
+    finished jobs, or let `function` skip them. Jobs finish in any order, so make tables of them in the order of `jobs` when all are done.
     """
     others = set(active_children())
-    # Spawned, not forked: a fork copies the locks of torch's and BLAS's threads in whatever state they are, and may hang on them.
+    # Spawned, not forked: a fork copies the locks of torch's and BLAS's threads in their present state, and may hang on them.
     pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=exit_with_parent, initargs=(os.getpid(),))
     try:
         with interrupts_deferred():
@@ -37,11 +36,11 @@ def run_in_processes(function: Callable[[Job], Result], jobs: Sequence[Job], wor
         for future in as_completed(running):
             yield running[future], future.result()
     except BrokenProcessPool:
-        advice = "what is finished is kept: run the same command again, with fewer --workers where memory was short"
+        advice = "finished jobs are kept: run the same command again, with fewer --workers if memory was short"
         raise InputError(f"a worker process died (killed, or out of memory); {advice}") from None
     except (KeyboardInterrupt, GeneratorExit):
         for worker in set(active_children()) - others:
-            worker.kill()  # what is half done is made again from its last checkpoint
+            worker.kill()  # a half-finished job is resumed from its last checkpoint
         raise
     finally:
         pool.shutdown(cancel_futures=True)
@@ -49,9 +48,9 @@ def run_in_processes(function: Callable[[Job], Result], jobs: Sequence[Job], wor
 
 @contextmanager
 def interrupts_deferred() -> Iterator[None]:
-    """Start worker processes in this block: Ctrl-C, which a terminal sends to all processes, will reach this one only, after the block.
+    """Start worker processes in this block, so that Ctrl-C, which a terminal sends to all, reaches only this process, after the block.
 
-    Workers inherit that it is blocked. Else each would end in a traceback of its own, at whatever line it is, its imports included.
+    Workers inherit the blocked signal. Otherwise each would print its own traceback, even during its imports.
     """
     if not hasattr(signal, "pthread_sigmask") or threading.current_thread() is not threading.main_thread():
         yield
@@ -73,21 +72,21 @@ def interrupts_deferred() -> Iterator[None]:
 
 
 def usable_cores() -> int:
-    """Cores this process may use."""
+    """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def bounded_workers(workers: int, quiet: bool = False) -> int:
-    """Bound the processes that are asked for: many more than there are cores gain nothing, and thousands take a machine down."""
+    """Limit the number of processes: many more than cores bring no gain, and thousands can bring the machine down."""
     most = max(4 * usable_cores(), 8)
     if workers > most:
-        log(f"--workers {workers}: this machine has {usable_cores()} usable core(s); {most} processes are started", quiet)
+        log(f"--workers {workers}: this machine has {usable_cores()} usable core(s), so only {most} processes are started", quiet)
     return min(workers, most)
 
 
 @functools.cache
 def exit_with_parent(parent: int) -> None:
-    """End this process when the one that started it (unless it is the same) has gone: a killed run must not leave its workers behind."""
+    """End this process when its parent (unless it is the same) has ended: a killed run must not leave workers behind."""
     if parent != os.getpid():
         threading.Thread(target=_watch, args=(parent,), name="watch-parent", daemon=True).start()
 
@@ -95,4 +94,4 @@ def exit_with_parent(parent: int) -> None:
 def _watch(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(0.5)
-    os._exit(1)  # nobody is there to whom an exception could be told
+    os._exit(1)  # no process is left that could receive an exception

@@ -1,4 +1,4 @@
-"""Placements and the area under the ROC curve, ties counting one half: the one kernel that all packages use."""
+"""Placements and the area under the ROC curve, ties counting one half: the common kernel of all packages."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Codes = npt.NDArray[np.intp]
 
 
 def placements(scores: npt.NDArray[np.floating[Any]], labels: Bools) -> Floats:
-    """Compute each item's placement: the share of the other class that it is on the right side of.
+    """Compute each item's placement: the share of the other class that it is ranked correctly against.
 
     Shapes: `scores` (..., n), each row ranked by itself; `labels` (n,). Returns (..., n): for a positive item, the share of negative
     items scored below it; for a negative one, the share of positive items scored above it. Infinite scores are allowed, NaN is not.

@@ -1,4 +1,4 @@
-"""A run folder: one command, one config, one ``manifest.json`` that says how its content came to be."""
+"""A run folder: one command, one config, one ``manifest.json`` that records how its content was made."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ if TYPE_CHECKING:
 LIBRARIES = ("numpy", "scipy", "pandas", "statsmodels", "matplotlib", "sympy", "torch", "transformers", "peft", "accelerate")
 
 SHOWN = 100
-"""Characters of a setting that a refusal shows."""
+"""Most characters of a setting that an error line shows."""
 
 PREPARED = ("references", "plan.parquet", "short_of_memory")
-"""What a command writes before its work begins, or when it fails, beside the manifest; a run that left nothing else produced nothing."""
+"""Files, besides the manifest, of a command before its work begins or when it fails; a run with no other files produced nothing."""
 
 
 @dataclass
 class RunFolder:
     """The output folder of one command, with its manifest.
 
-    Opening a folder that holds another command's or another config's run is refused, unless that run failed before it produced
-    anything; opening the same one again resumes it. While a process works in a folder, others are refused.
+    A folder with the run of another command or config is refused, unless that run failed before it produced anything. Opening the folder
+    of the same run again resumes it. While a process works in a folder, other processes are refused.
 
     Examples
     --------
@@ -66,8 +66,7 @@ class RunFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         self._lock = lock_folder(self.path)
         before = self._refuse_another(identity, config_hash)
-        # What the run recorded beside these keys (an audit, hashes of weights) stays, so that resuming a finished run does not compute it
-        # again.
+        # Other recorded keys (an audit, hashes of weights) are kept, so that resuming a finished run does not compute them again.
         self.manifest = before | {
             "package": "see-in-pairs",
             "version": __version__,
@@ -88,7 +87,7 @@ class RunFolder:
         self.save()
 
     def _refuse_another(self, identity: dict[str, Any], config_hash: str) -> dict[str, Any]:
-        """Return the manifest of the same run begun before; refuse that of another."""
+        """Return the manifest of an earlier start of the same run; refuse that of another run."""
         before = begun_before(self.path)
         if not before or before.get("config_hash") == config_hash:
             return before
@@ -98,14 +97,14 @@ class RunFolder:
         raise InputError(f"--out {self.path}: holds the run of another config ({what}); choose another folder, or delete this one")
 
     def _hardware(self, before: dict[str, Any]) -> dict[str, Any]:
-        """Describe the machine; where torch has not been imported, as in a run found finished, the recorded GPU stays."""
+        """Describe the machine; if torch is not imported, for example in a finished run, keep the recorded GPU."""
         now, known = hardware(), before.get("hardware")
         if "torch" not in sys.modules and isinstance(known, dict):
             now["gpu"] = known.get("gpu")
         return now
 
     def _produced_nothing(self) -> bool:
-        """Whether only preparations are there, which are then removed: a first attempt that failed does not claim the folder."""
+        """Whether there are only preparations, which are then removed, so that a failed first attempt does not block the folder."""
         mine = ("manifest.json", LOCK, *PREPARED)
         if any(file.is_file() for entry in self.path.iterdir() if entry.name not in mine for file in (entry, *entry.rglob("*"))):
             return False
@@ -117,7 +116,7 @@ class RunFolder:
         return True
 
     def save(self, *, durable: bool = False) -> None:
-        """Write the manifest as it stands."""
+        """Write the present manifest."""
         write_json(self.path / "manifest.json", self.manifest, durable=durable)
 
     def count(self, name: str, number: int) -> None:
@@ -130,7 +129,7 @@ class RunFolder:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if kind is None:
             self.manifest["finished"] = _now()
-            self.manifest["hardware"] = self._hardware(self.manifest)  # again: a GPU is seen only once torch has been imported
+            self.manifest["hardware"] = self._hardware(self.manifest)  # once more: a GPU is visible only after torch is imported
             self.save(durable=True)  # from here on the run counts as finished
         if self._lock is not None:
             unlock_folder(self._lock)
@@ -140,12 +139,12 @@ class RunFolder:
 
 
 def run_identity(command: str, config: dict[str, Any], seed: int | None) -> dict[str, Any]:
-    """What one run folder holds; its hash is the manifest's ``config_hash``."""
+    """Command and config of a run folder; their hash is the manifest's ``config_hash``."""
     return {"command": command, "config": config, "seed": seed}
 
 
 def is_unfinished(folder: Path) -> bool:
-    """Whether a run was begun in a folder and not finished, whatever files it left: its manifest may be incomplete."""
+    """Whether a run in a folder was begun but not finished, so that its manifest may be incomplete."""
     return begun_before(folder).get("finished", "") is None
 
 
@@ -168,7 +167,7 @@ def _difference(before: Any, now: Any, key: str = "") -> str:
         for name in dict.fromkeys([*before, *now]):
             if content_hash(before.get(name)) != content_hash(now.get(name)):
                 return _difference(before.get(name), now.get(name), f"{key}.{name}" if key else name)
-    return f"{key}: {_shown(before)} there, {_shown(now)} now" if key else "its config_hash is not that of its config"
+    return f"{key}: {_shown(before)} there, {_shown(now)} now" if key else "its config_hash does not fit its config"
 
 
 def _shown(value: Any) -> str:
@@ -202,7 +201,7 @@ def git_commit() -> str | None:
 
 @functools.cache
 def library_versions() -> dict[str, str]:
-    """List the versions of Python and the libraries that decide results, by name, without importing them."""
+    """List the versions of Python and of libraries that affect results, by name, without importing them."""
     versions = {"python": platform.python_version()}
     for name in LIBRARIES:
         try:

@@ -12,7 +12,7 @@ from typing import Any
 
 
 def source_hash(target: Callable[..., Any] | ModuleType) -> str | None:
-    """Hash what a function or module does, not how it is laid out or explained.
+    """Hash the code of a function or module, without its layout and explanations.
 
     Returns 16 hexadecimal digits of its code without comments, blank space and docstrings; None where the code cannot be read.
     """

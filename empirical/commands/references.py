@@ -35,7 +35,7 @@ def references(
     seed: Seed = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Choose references for a split, and show how similar they are to the queries.
+    """Choose references for a split, and show their balance.
 
     Each query gets one or more. A Love plot and a sheet of pairs are drawn.
 

@@ -50,8 +50,8 @@ def test_a_text_of_more_bytes_than_anyone_writes_is_not_read(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("n: 1\nname: x\nn: 2\n", "the key 'n' stands twice, line 1"),
-        ("outer:\n  - {a: 1, b: 2, a: 3}\n", "the key 'a' stands twice, line 2"),
+        ("n: 1\nname: x\nn: 2\n", "the key 'n' occurs twice, line 1"),
+        ("outer:\n  - {a: 1, b: 2, a: 3}\n", "the key 'a' occurs twice, line 2"),
         (BOMB, "values, aliases counted"),
         ("a: &a [*a]\n", "values, aliases counted"),
         ("[" * 50_000, "not valid YAML"),

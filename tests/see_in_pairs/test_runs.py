@@ -56,7 +56,7 @@ def test_a_manifest_that_was_changed_by_hand_is_told_in_a_line(tmp_path: Path) -
     with pytest.raises(RuntimeError, match="killed"):
         killed_run(tmp_path)
     (tmp_path / "manifest.json").write_text(json.dumps(manifest(tmp_path) | {"config_hash": "0"}))
-    with pytest.raises(InputError, match="its config_hash is not that of its config"):
+    with pytest.raises(InputError, match="its config_hash does not fit its config"):
         RunFolder(tmp_path, "finetune", CONFIG, seed=1)
 
 

@@ -136,7 +136,7 @@ def plan_command(
         seed: Seed = 0,
         quiet: Quiet = False,
     ) -> None:
-        """Plan patients: the expected gain, and how many patients show it.
+        """Plan patients: the expected gain, and how many show it.
 
         How much a reference is expected to add, and how many patients a paired study needs to show it.
         """

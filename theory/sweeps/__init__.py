@@ -1,6 +1,6 @@
-"""An engine for simulation studies: registered pieces, a design, replicates in blocks with streams of their own, results that survive.
+"""An engine for simulation studies: registered pieces, a design, replicates in blocks with their own random streams, safe results.
 
-`registry` (generator, method, estimand), `scenarios` (cells) and `study` say what is simulated; `resolved` finds the pieces; `execution`
+`registry` (generator, method, estimand), `scenarios` (cells) and `study` define the simulation; `resolved` finds the pieces; `execution`
 runs blocks of replicates and `storage` keeps them; `performance` measures the methods. `packaged` finds the studies that come with the
 package: pieces in `ready`, designs in ``studies``.
 """

@@ -1,4 +1,4 @@
-"""The commands ``see-in-pairs sweep``: run a study, see how far it is, replay what failed.
+"""The commands ``see-in-pairs sweep``: run a study, show its progress, replay failures.
 
 Nothing heavy is imported before a command runs.
 """
@@ -21,7 +21,7 @@ from theory.sweeps.performance.cli import mount as mount_measures
 if TYPE_CHECKING:
     from theory.sweeps.storage.results import Results
 
-Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A sweep's folder (what was given to --out).", show_default=False)]
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A sweep's folder (the --out of its run).", show_default=False)]
 
 
 class RunByDefault(Commands):
@@ -43,7 +43,7 @@ class RunByDefault(Commands):
         return super().parse_args(ctx, ["run", *args] if looks_like_run and first not in self.commands else args)
 
 
-app = new_app("Simulation studies: run, measure, plan and draw them. 'sweep NAME --out DIR' runs one, or carries it on.")
+app = new_app("Simulation studies: run, measure, plan and draw them. 'sweep NAME --out DIR' runs or resumes one.")
 app.info.cls = RunByDefault
 mount_measures(app)
 
@@ -52,7 +52,7 @@ mount_measures(app)
 def run(
     config: Config,
     out: Out,
-    workers: Annotated[int, typer.Option("--workers", metavar="N", help="How many run at the same time; -1 is one per usable core.")] = 1,
+    workers: Annotated[int, typer.Option("--workers", metavar="N", help="Number of parallel workers; -1 is one per usable core.")] = 1,
     backend: Annotated[str, typer.Option("--backend", metavar="NAME", help="loky (this machine), dask or ray (a cluster).")] = "loky",
     replicates: Annotated[
         int | None, typer.Option("--replicates", metavar="N", help="Replicates per cell; by default the design's.", show_default=False)
@@ -63,7 +63,7 @@ def run(
     ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Run a simulation study, or what is missing of it.
+    """Run a simulation study, or its missing part.
 
     'sweep CONFIG' is the same as 'sweep run CONFIG'. Run again to resume or extend; the numbers do not depend on --workers.
     """
@@ -88,7 +88,7 @@ def run(
 
 
 def _show_performance(results: Results, folder: Path, quiet: bool) -> None:
-    """Show how well the methods did in the first cells; what a study does not measure is no reason to fail after its run."""
+    """Show the performance of the methods in the first cells; a study without such measures must not fail after its run."""
     from theory.sweeps.performance.cli import format_table
     from theory.sweeps.performance.table import performance
 
@@ -104,16 +104,16 @@ def status(
     folder: Folder,
     watch: Annotated[
         float | None,
-        typer.Option("--watch", metavar="[SECONDS]", min=0.05, help="Show it again until the sweep is finished; every 2 s by default."),
+        typer.Option("--watch", metavar="[SECONDS]", min=0.05, help="Repeat until the sweep is finished; every 2 s by default."),
     ] = None,
     json: Json = None,
 ) -> None:
-    """Show how far a sweep is, cell by cell. It may be running."""
+    """Show the progress of a sweep, cell by cell. It may be running."""
     from theory.sweeps.storage.results import Results
 
     if watch is not None:
         if json is not None:
-            raise InputError("--watch and --json: give one of them")
+            raise InputError("--watch and --json: give only one of them")
         return _watch(folder, watch)
     results = Results.open(folder)
     if json is None:
@@ -126,7 +126,7 @@ def status(
 
 
 def _watch(folder: Path, seconds: float) -> None:
-    """Show the state until every cell is finished: on a terminal the whole table anew, elsewhere a line for each change."""
+    """Show the state until every cell is finished: on a terminal redraw the table, elsewhere print a line for each change."""
     from theory.sweeps.storage.results import Results
 
     shown = ""
@@ -171,7 +171,7 @@ def format_status(results: Results) -> str:
 def replay(
     folder: Folder,
     failure: Annotated[
-        int | None, typer.Option("--failure", metavar="N", help="Number in the list of failures.", show_default=False)
+        int | None, typer.Option("--failure", metavar="N", help="Number of the failure in the list.", show_default=False)
     ] = None,
     cell: Annotated[
         str | None, typer.Option("--cell", metavar="HASH", help="The cell's hash, or its first digits.", show_default=False)
@@ -207,7 +207,7 @@ def _replay_one(results: Results, cell: str, replicate: int, quiet: bool) -> Non
 
     changed = code_changed(results, resolve(results.study))
     if changed:
-        log(f"note: the code of {', '.join(changed)} has changed since the sweep ran")
+        log(f"note: the code of {', '.join(changed)} has changed since the sweep was run")
     outcome = replay(results, cell, replicate)
     found = find_cell(results, cell)
     log(f"replicate {replicate} of {found}; its stream: {stream_of(results, found.hash, replicate)}", quiet)
@@ -222,7 +222,7 @@ def _replay_one(results: Results, cell: str, replicate: int, quiet: bool) -> Non
 
 
 def format_failures(results: Results) -> str:
-    """The failures of a sweep for a person, a line each, numbered as ``--failure`` takes them."""
+    """The failures of a sweep, one line each, with the numbers for ``--failure``."""
     table = results.failures()
     if table.empty:
         return "no failures"

@@ -1,4 +1,4 @@
-"""The studies that come with this package: YAML files in ``theory/sweeps/studies``, found by name."""
+"""The studies in this package: YAML files in ``theory/sweeps/studies``, found by name."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ FOLDER = Path(__file__).parent / "studies"
 
 
 def packaged_studies() -> dict[str, Path]:
-    """List the simulation studies that come with this package.
+    """List the simulation studies in this package.
 
     Returns
     -------
     dict of str to Path
-        Name of each study, as `Study.load` takes it, and its YAML file, in alphabetical order.
+        Name of each study, for `Study.load`, and its YAML file, in alphabetical order.
 
     Examples
     --------

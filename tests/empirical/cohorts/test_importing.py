@@ -168,7 +168,7 @@ def test_conditions_keep_and_count(condition: str, kept: int) -> None:
         ("view>3", "a number"),
         ("age>x", "a number"),
         ("age>99", "no item"),
-        ("age=x", "holds numbers"),
+        ("age=x", "has numbers"),
     ],
 )
 def test_bad_conditions_are_one_line(condition: str, words: str) -> None:

@@ -1,4 +1,4 @@
-"""Where blocks run: here, in processes of this machine (loky), or on a cluster through joblib (Dask, Ray)."""
+"""Where blocks run: in this process, in processes of this machine (loky), or on a cluster through joblib (Dask, Ray)."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ class Pool:
 
     resolved: ResolvedStudy
     backend: str
-    workers: int  # how many at a time
-    payload: SharedPayload | None = None  # what all cells share, pickled; None where everything runs in this process
+    workers: int  # number of parallel workers
+    payload: SharedPayload | None = None  # the shared data of all cells, pickled; None where everything runs in this process
     _in_flight: dict[ChunkTask, None] = field(default_factory=dict)  # ordered, unlike a set
 
     def run(self, tasks: Iterable[ChunkTask]) -> Generator[Chunk | str, None, None]:
-        """Yield results in the order in which tasks finish; a message in place of results where a piece is at fault as a whole."""
+        """Yield results in the order in which tasks finish; a message instead of results where a piece itself is wrong."""
         if self.payload is None:
             common = work_of(self.resolved)
             yield from (run_task(common, task) for task in tasks)
@@ -45,13 +45,13 @@ class Pool:
                     raise
                 if self.backend != "loky":
                     raise InputError(
-                        f"--backend {self.backend}: a worker died ({error}); what is finished is kept: run the same command again"
+                        f"--backend {self.backend}: a worker died ({error}); finished blocks are kept: run the same command again"
                     ) from None
-            # joblib says that a worker died, not which: every block that was out runs alone, and the one that kills again is at fault
+            # joblib does not say which worker died: all blocks in progress run alone, and the one that kills its worker again is the cause
             yield from self._run_isolated()
 
     def _track(self, tasks: Iterable[ChunkTask]) -> Iterator[ChunkTask]:
-        """Remember what is sent out, to know what a dead worker had."""
+        """Remember the tasks in progress, to know those of a dead worker."""
         for task in tasks:
             self._in_flight[task] = None
             yield task
@@ -76,12 +76,12 @@ class Pool:
                 results = joblib.Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch="2*n_jobs")(calls)
             yield from results
             return
-        with joblib.Parallel(batch_size=1) as parallel:  # Ray: a few at a time, since it gives nothing before all are done
+        with joblib.Parallel(batch_size=1) as parallel:  # Ray: a few at a time, since it returns nothing before all are done
             while some := list(itertools.islice(calls, 2 * self.workers)):
                 yield from parallel(some)
 
     def _run_isolated(self) -> Iterator[Chunk | str]:
-        """Run what was out when a worker died, block by block, each in a process that may die alone."""
+        """Run the tasks in progress when a worker died, block by block, each in its own process."""
         from joblib.externals.loky import ProcessPoolExecutor
 
         assert self.payload is not None
@@ -133,7 +133,7 @@ def open_pool(resolved: ResolvedStudy, workers: int, backend: str) -> Iterator[P
 
 
 def check_backend(backend: str, workers: int) -> int:
-    """Check backend and number of workers, and count the cores where that is -1."""
+    """Check backend and number of workers; replace -1 by the number of cores."""
     if backend not in BACKENDS:
         raise InputError(f"--backend {backend}: choose one of {', '.join(BACKENDS)}{did_you_mean(backend, BACKENDS)}")
     if workers == 0 or workers < -1:

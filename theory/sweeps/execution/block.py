@@ -1,4 +1,4 @@
-"""One block of replicates: data generated, every method run on the same data, what raises caught with its stream."""
+"""One block of replicates: generate data, run every method on the same data, catch exceptions with their stream."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ RESERVED_COLUMNS = frozenset({"cell", "block", "replicate", "method"})
 """Columns of the results that no method may return."""
 
 NOT_THE_PIECES = (KeyboardInterrupt, TimeLimit, NothingGenerated)
-"""What ends a block or a run. Whatever else a piece raises is a failed replicate, `SystemExit` too, which is no `Exception`."""
+"""Exceptions that end a block or a run. Any other exception of a piece is a failed replicate, even `SystemExit`."""
 
 
 @dataclass(frozen=True)
 class Work:
-    """What a worker needs to run any block of a cell."""
+    """Input of a worker for any block of a cell."""
 
     cell: str
     entropy: int
@@ -36,9 +36,9 @@ class Work:
     generate: Piece
     methods: tuple[Method, ...]
     size: int  # replicates in a whole block
-    limits: BlockLimits = field(default_factory=BlockLimits)  # what a block may use
-    max_failures: int = 50  # a block with more failed replicates is not carried on: the cell stops there
-    catch: tuple[type[BaseException], ...] = (BaseException,)  # what counts as a failure; none to let a debugger have it
+    limits: BlockLimits = field(default_factory=BlockLimits)  # time and memory of a block
+    max_failures: int = 50  # a block with more failed replicates is ended: the cell stops there
+    catch: tuple[type[BaseException], ...] = (BaseException,)  # exceptions that count as a failure; none, for a debugger
 
 
 def run_block(work: Work, block: int, replicates: int) -> BlockOutcome:
@@ -60,7 +60,7 @@ def run_block(work: Work, block: int, replicates: int) -> BlockOutcome:
 
 
 def run_replicate(work: Work, block: int, index: int) -> BlockOutcome:
-    """Run one replicate alone, with the stream it has in its block. Vectorised pieces make their whole block, of which it is kept."""
+    """Run one replicate alone, with its stream in the block. Vectorised pieces compute the whole block; only this replicate is kept."""
     outcome = BlockOutcome(block)
     if work.generate.vectorised:
         _run_vectorised(work, outcome, work.size)
@@ -75,18 +75,18 @@ def run_replicate(work: Work, block: int, index: int) -> BlockOutcome:
 
 
 def _timed_out(work: Work, block: int, replicates: int, error: TimeLimit) -> BlockOutcome:
-    """Fail the block as a whole: to keep the replicates that were quick would be to select them."""
+    """Fail the block as a whole: keeping only the fast replicates would be a selection."""
     failure = failure_of(error, WHOLE, "", replicates, block_key(work.cell, block))
     return BlockOutcome(block, replicates, replicates, failures=[failure], limited=True)
 
 
 class _MethodRun:
-    """A method in a block: what it is called with, its own streams, and what it has returned so far."""
+    """A method in a block: its arguments, its own streams, and its results so far."""
 
     def __init__(self, work: Work, number: int, own_seeds: Sequence[np.random.SeedSequence | BlockSeed] | None) -> None:
         self.method, self.number, self.seeds = work.methods[number], number, own_seeds
         self.function, self.arguments = self.method.piece.function, self.method.arguments(work.factors)
-        # replicates and values by the names returned: as a rule one set of names, so that a block becomes one array
+        # replicates and values by the returned names: usually one set of names, so that a block becomes one array
         self.done: dict[tuple[str, ...], tuple[list[int], list[list[float]]]] = {}
 
     def call(self, data: Any, index: int) -> Any:
@@ -95,7 +95,7 @@ class _MethodRun:
         return self.function(data, rng=generator_of(self.seeds[index]), **self.arguments)
 
     def add(self, replicate: int, results: Any) -> None:
-        # the checks cost more than the rest: what returns the same names as before in a plain dict passes without them
+        # the checks cost more than the rest, so a plain dict with the same names as before passes without them
         values = [float(value) for value in results.values()] if isinstance(results, dict) else None
         if values is None or (names := tuple(results)) not in self.done:
             _check_results(results)
@@ -123,7 +123,7 @@ def _columns(names: Sequence[str], replicates: list[int], rows: list[list[float]
 
 
 def _per_replicate_methods(work: Work, block: int, indices: range) -> list[_MethodRun]:
-    """The methods that take one replicate at a time, with a stream for each replicate where they ask for one."""
+    """The methods that take one replicate at a time, with a stream for each replicate if they take one."""
     key = block_key(work.cell, block)
     runs = []
     for number, method in enumerate(work.methods):
@@ -169,7 +169,7 @@ def _analyse(work: Work, runs: Sequence[_MethodRun], data: Any, replicate: int, 
 
 
 def _run_vectorised(work: Work, outcome: BlockOutcome, replicates: int) -> None:
-    """Run vectorised pieces on a whole block, of which the first replicates are kept: a block is the same where fewer are wanted."""
+    """Run vectorised pieces on a whole block and keep the first replicates, so that a block is the same if fewer are wanted."""
     key = block_key(work.cell, outcome.block)
     outcome.attempted = replicates
     try:
@@ -217,7 +217,7 @@ def _analyse_slices(work: Work, data: Any, outcome: BlockOutcome) -> None:
 
 
 def _shorten(outcome: BlockOutcome, attempted: int) -> None:
-    """End a block at the replicate where failures stopped it, for vectorised methods too, whose results go further."""
+    """End a block at the replicate where failures stopped it, also for vectorised methods, which have more results."""
     outcome.attempted = attempted
     cut = slice(attempted)
     outcome.rows = [
@@ -246,7 +246,7 @@ def _required(data: Any, work: Work) -> Any:
 
 
 def _read_only(data: Any) -> Any:
-    """Views of arrays that no method can write to, so that none changes what the next one sees."""
+    """Read-only views of arrays, so that no method changes the data of the next one."""
     if isinstance(data, np.ndarray):
         locked = data.view()
         locked.flags.writeable = False

@@ -1,4 +1,4 @@
-"""What a block may use: time and memory, as far as a process can keep limits for itself, and one thread of linear algebra."""
+"""Limits of a block: time and memory, as far as a process can limit itself, and one thread of linear algebra."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from theory.sweeps.study import BlockLimits
 
 @contextlib.contextmanager
 def limited(limits: BlockLimits) -> Iterator[None]:
-    """Hold what runs inside to limits."""
+    """Apply limits to the block inside."""
     with contextlib.ExitStack() as stack:
         if limits.megabytes is not None:
             stack.enter_context(memory_limit(limits.megabytes))
@@ -25,13 +25,13 @@ def limited(limits: BlockLimits) -> Iterator[None]:
 
 
 def one_thread() -> AbstractContextManager[Any]:
-    """Hold linear algebra to one thread: sums over several come out differently, and workers would fight over cores."""
+    """Limit linear algebra to one thread: sums over several threads differ in rounding, and workers would compete for cores."""
     return _thread_pools(len(sys.modules)).limit(limits=1)
 
 
 @functools.lru_cache(maxsize=1)
 def _thread_pools(modules: int) -> Any:
-    """The thread pools of the libraries that are loaded, searched again only when modules have been imported since."""
+    """The thread pools of the libraries that are loaded, searched again only after new imports."""
     from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
     return ThreadpoolController()

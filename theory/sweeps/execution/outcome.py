@@ -1,4 +1,4 @@
-"""Outcome of a block: results by method, and what raised."""
+"""Outcome of a block: results by method, and failures."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Failure:
 
     replicate: int  # number within the cell; -1 for a whole block
     method: str  # the method's name; '' for the generator or the block's limits
-    replicates: int  # how many replicates it cost
+    replicates: int  # number of replicates lost
     error: str  # kind of the exception
     message: str
     trace: str
@@ -45,13 +45,13 @@ class BlockOutcome:
     """Results and failures of a block."""
 
     block: int
-    attempted: int = 0  # replicates run; fewer than asked where failures ended it
+    attempted: int = 0  # replicates run; fewer than wanted if failures ended the block
     failed: int = 0  # replicates in which something failed
     seconds: float = 0.0  # how long it took
     rows: list[Rows] = field(default_factory=list)  # one entry per method that completed a replicate
     failures: list[Failure] = field(default_factory=list)
     warned: int = 0  # warnings that its pieces raised
-    limited: bool = False  # whether it ran into a limit (another machine, or a higher limit, may fare better)
+    limited: bool = False  # whether it reached a limit (it may succeed on another machine or with a higher limit)
 
 
 class NothingGenerated(Exception):
@@ -60,7 +60,7 @@ class NothingGenerated(Exception):
 
 @contextlib.contextmanager
 def counting_warnings() -> Iterator[list[int]]:
-    """Count every warning that is raised inside, in the one entry of the list; each is shown once for its line of code, as Python does."""
+    """Count every warning that is raised inside, in the one entry of the list; each is shown once per line of code, as Python does."""
     count, show = [0], warnings.showwarning
 
     def counted(message: Warning | str, category: type[Warning], filename: str, lineno: int, *rest: Any, **more: Any) -> None:
@@ -82,7 +82,7 @@ _SHOWN: set[tuple[type[Warning], str, int]] = set()
 
 
 def failure_of(error: BaseException, replicate: int, method: str, replicates: int, key: Key) -> Failure:
-    """Record what raised, with a traceback that begins in the piece."""
+    """Record an exception, with a traceback that begins in the piece."""
     trace = "".join(traceback.format_exception(type(error), error, _from_the_piece(error.__traceback__)))
     message = _as_text(error)[:LONGEST_MESSAGE]
     return Failure(replicate, method, replicates, type(error).__name__, message, _storable(trace[-LONGEST_TRACE:]), key)
@@ -91,17 +91,17 @@ def failure_of(error: BaseException, replicate: int, method: str, replicates: in
 def _as_text(error: BaseException) -> str:
     try:
         return _storable(str(error))
-    except Exception as another:  # an exception of the user's own class, whose text fails
+    except Exception as another:  # an exception of a user's class whose text raises
         return f"(its text fails: {type(another).__name__})"
 
 
 def _storable(text: str) -> str:
-    """Text with half surrogate pairs (from file names that are no text) spelled out: Parquet takes none."""
+    """Text with half surrogate pairs (from file names that are not UTF-8) as escapes, since Parquet refuses them."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _from_the_piece(trace: TracebackType | None) -> TracebackType | None:
-    """Leave the engine's own frames out."""
+    """Leave out the engine's own frames."""
     while trace is not None and trace.tb_next is not None and trace.tb_frame.f_code.co_filename.startswith(ENGINE_FOLDER):
         trace = trace.tb_next
     return trace

@@ -15,15 +15,15 @@ from theory.sweeps.resolved import ResolvedStudy
 
 @dataclass(frozen=True)
 class SharedPayload:
-    """What all cells of a study share, pickled once."""
+    """The shared data of all cells of a study, pickled once."""
 
     content: bytes
-    digest: str  # its hash, by which workers know it again
-    parent: int | None = None  # the process that workers belong to, where it starts them itself: they end with it
+    digest: str  # its hash, by which workers recognise it
+    parent: int | None = None  # the process that started the workers, if any: they end with it
 
 
 def pickled(resolved: ResolvedStudy, common: Any, parent: int | None = None) -> SharedPayload:
-    """Pickle what all cells share: functions of modules that can be imported by name, those of a file, script or notebook as code."""
+    """Pickle the shared data: functions of importable modules by name, those of a file, script or notebook as code."""
     import cloudpickle  # type: ignore[import-untyped]
 
     named = [(f"method '{method.label}'", method.piece) for method in resolved.methods]
@@ -31,7 +31,7 @@ def pickled(resolved: ResolvedStudy, common: Any, parent: int | None = None) -> 
         _pickle_by_value_if_needed(inspect.getmodule(piece.function))
         try:
             cloudpickle.dumps(piece)
-        except Exception as error:  # pickling raises many kinds
+        except Exception as error:  # pickling raises many exceptions
             advice = "write it as a plain function in a module or file, or run with one worker"
             raise InputError(f"{name} cannot be sent to a worker ({error}); {advice}") from None
     content = cloudpickle.dumps(common)
@@ -43,7 +43,7 @@ def _pickle_by_value_if_needed(module: ModuleType | None) -> None:
 
     if module is not None and module.__name__ != "__main__" and not importable(module):
         cloudpickle.register_pickle_by_value(module)
-        # pickle takes numpy's ufuncs to be of the first module that has them, which must not be this one
+        # pickle assigns numpy's ufuncs to the first module that has them, which must not be this one
         sys.modules[module.__name__] = sys.modules.pop(module.__name__)
 
 

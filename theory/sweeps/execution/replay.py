@@ -1,4 +1,4 @@
-"""One replicate run again alone, with the stream it had."""
+"""Run one replicate again alone, with its original stream."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ if TYPE_CHECKING:
 
 
 def replay(results: Results, cell: str, replicate: int, catch: bool = True) -> BlockOutcome:
-    """Run one replicate of a sweep again, alone, with the stream that it had.
+    """Run one replicate of a sweep again, alone, with its original random stream.
 
     Parameters
     ----------
     results : Results
         The sweep, as opened from its folder.
     cell : str
-        Hash of the cell, or as many of its first digits as tell it from the others.
+        Hash of the cell, or enough of its first digits to identify it.
     replicate : int
         Number of the replicate within the cell, from 0.
     catch : bool, default True
-        Whether an exception of a piece is caught and kept as a failure. False lets it through, for a debugger.
+        Whether an exception of a piece is caught and kept as a failure. With False it is raised, for a debugger.
 
     Returns
     -------
     BlockOutcome
-        What each method returned in ``rows``, and what raised in ``failures``. A vectorised generator makes its whole block again, of
-        which this replicate is kept.
+        Results of each method in ``rows``, and exceptions in ``failures``. A vectorised generator computes its whole block again, and
+        only this replicate is kept.
 
     Raises
     ------
@@ -61,7 +61,7 @@ def find_cell(results: Results, start: str) -> Cell:
     found = [cell for cell in results.study.all_cells if cell.hash.startswith(start)]
     if len(found) != 1:
         which = first_few([str(cell) for cell in found or results.study.all_cells])
-        raise InputError(f"--cell {start}: {'several cells begin' if found else 'no cell begins'} so ({which})")
+        raise InputError(f"--cell {start}: {'several cells begin' if found else 'no cell begins'} with this ({which})")
     return found[0]
 
 
@@ -84,7 +84,7 @@ def failed(results: Results, number: int) -> tuple[str, int]:
 
 
 def code_changed(results: Results, resolved: ResolvedStudy) -> list[str]:
-    """Names of the pieces whose code is not what ran."""
+    """Names of the pieces whose code has changed since the run."""
     config = begun_before(results.folder).get("config")
     then = config.get("code") if isinstance(config, dict) else None
     if not isinstance(then, dict):

@@ -1,4 +1,4 @@
-"""Random streams that belong to a cell, a block and a replicate, whatever else the design holds and whoever runs it.
+"""Random streams that depend only on cell, block and replicate, not on the rest of the design or the worker.
 
 A stream is ``numpy.random.SeedSequence(entropy, spawn_key=key)`` with the key
 
@@ -12,9 +12,9 @@ key                                    stream of
 
 where ``cell`` are the 64 bits of the cell's hash and ``method`` 64 bits of the hash of the method's name, as two 32-bit words each.
 
-`seeds` computes numpy's words for all replicates of a block at once. An object of numpy's for each would cost too much: 1.4 ms of processor
-time for 100 replicates, where this takes 0.25 ms and the engine may add 0.6 ms to a block of 20 ms (tests/benchmarks/test_sweeps.py, which
-finds 1.7 times as much added in all with numpy's objects). The words are numpy's to the last bit; a test compares them for arbitrary keys.
+`seeds` computes numpy's words for all replicates of a block at once. One numpy object each would cost too much: 1.4 ms of processor time
+for 100 replicates, against 0.25 ms here, while the engine may add 0.6 ms to a block of 20 ms (tests/benchmarks/test_sweeps.py, where
+numpy's objects add 1.7 times as much in all). The words equal numpy's to the last bit; a test compares them for arbitrary keys.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def block_key(cell: str, block: int, replicate: int | None = None) -> Key:
 
 
 def method_words(label: str) -> Key:
-    """What a method's own stream adds to the key of the block or the replicate."""
+    """The part that a method's own stream adds to the key of the block or the replicate."""
     return words(hashlib.sha256(label.encode()).hexdigest())
 
 
@@ -70,7 +70,7 @@ def stream(entropy: int, key: Key) -> np.random.Generator:
 
 
 class BlockSeed(ISpawnableSeedSequence):
-    """A seed sequence whose first four words, all that a generator asks for, are known; for the rest it asks numpy's own."""
+    """A seed sequence with known first four words, which are enough for a generator; the rest comes from numpy's own."""
 
     def __init__(self, state: NDArray[np.uint64], entropy: int, spawn_key: Key) -> None:
         self.state, self.entropy, self.spawn_key = state, entropy, spawn_key
@@ -116,7 +116,7 @@ def _states(entropy: Words) -> NDArray[np.uint64]:
     constants = _constants(INIT_A, MULT_A, POOL * len(entropy))
     pool = _hash(entropy[:POOL], constants[: POOL + 1])
     for source in range(POOL):
-        # every other word of the pool takes in this one, each under a constant of its own
+        # this word is mixed into every other word of the pool, each time with another constant
         others, start = [target for target in range(POOL) if target != source], POOL + source * (POOL - 1)
         pool[others] = _mix(pool[others], _hash(pool[source], constants[start : start + POOL]))
     for number, word in enumerate(entropy[POOL:], start=POOL):

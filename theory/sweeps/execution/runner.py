@@ -1,4 +1,4 @@
-"""Runs a study: missing blocks go out in tasks of a fifth of a second, and what comes back is written."""
+"""Runs a study: missing blocks are sent out in tasks of a fifth of a second, and results are written."""
 
 from __future__ import annotations
 
@@ -23,38 +23,38 @@ from theory.sweeps.storage.writer import BlockIndex, BlockWriter
 from theory.sweeps.study import Study
 
 TASK_SECONDS = 0.2
-"""How long a task should take. A killed worker loses one task, and a killed run also the half second before results are written."""
+"""Wanted time of a task. A killed worker loses one task, and a killed run also the last half second of unwritten results."""
 
 
 def run(
     study: Study, out: Path | str, *, workers: int = 1, backend: str = "loky", quiet: bool = True, replicates: int | None = None
 ) -> Results:
-    """Run a simulation study, or what is missing of it.
+    """Run a simulation study, or its missing part.
 
     Parameters
     ----------
     study : Study
         The design, from `Study.load` or made in Python.
     out : Path or str
-        Folder for the results. One that holds the same study, or the beginning of it, is carried on.
+        Folder for the results. A folder with the same study, finished or not, is continued.
     workers : int, default 1
         Number of processes, at most 4 per usable core (or 8); -1 starts one per core. The numbers do not depend on it.
     backend : {'loky', 'dask', 'ray'}
         Where blocks run: processes of this machine (loky), or a cluster.
     quiet : bool, default True
-        Whether to show no progress.
+        Whether to hide progress.
     replicates : int, optional
-        Replicates per cell, in place of the study's own number.
+        Replicates per cell, instead of the study's own number.
 
     Returns
     -------
     Results
-        All that the folder holds afterwards.
+        The whole content of the folder afterwards.
 
     Raises
     ------
     InputError
-        When the design contradicts itself or its pieces, or the folder holds another study.
+        When the design contradicts itself or its pieces, or the folder contains another study.
     """
     out = Path(out)
     if replicates is not None:
@@ -83,7 +83,7 @@ def run(
 
 
 def _run_round(pool: Pool, writer: BlockWriter, targets: Mapping[Cell, int], added: Sequence[Sequence[str]], quiet: bool) -> None:
-    """Run what the cells miss up to their next look."""
+    """Run the missing blocks of the cells up to their next look."""
     study = pool.resolved.study
     todo = {cell: missing_blocks(study, writer.block_index.get(cell.hash, {}), target) for cell, target in targets.items()}
     if not any(todo.values()):
@@ -123,7 +123,7 @@ class Tasks:
                     first += number
 
     def _by_methods(self, cell: Cell, blocks: Sequence[tuple[int, int]]) -> Iterator[tuple[frozenset[str] | None, list[tuple[int, int]]]]:
-        """Blocks in which all methods run, and those that are there and lack some, by the methods that they lack."""
+        """Blocks in which all methods run, and existing blocks without some methods, by the missing methods."""
         older = {block: at.entry for block, at in self.lacking.get(cell.hash, {}).items()}
         whole = {block for block, size in blocks if block in older and older[block].attempted >= size}
         yield None, [(block, size) for block, size in blocks if block not in whole]
@@ -139,7 +139,7 @@ class Tasks:
         return max(1, min(int(TASK_SECONDS / max(seconds, 1e-6)), -(-left // (2 * self.workers)), self.most))
 
     def note_duration(self, chunk: Chunk) -> None:
-        """Follow how long blocks take: at once where they get slower, gradually where they get faster."""
+        """Track the time of a block: adapt immediately when blocks get slower, gradually when they get faster."""
         for entry in chunk.entries:
             before = self.seconds.get(entry.cell, entry.seconds)
             self.seconds[entry.cell] = max(entry.seconds, 0.7 * before + 0.3 * entry.seconds)

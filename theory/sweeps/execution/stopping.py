@@ -1,16 +1,16 @@
-"""When a cell has enough replicates: looks at fixed numbers of blocks, each decided from the unbroken run of blocks before it.
+"""When a cell has enough replicates: looks at fixed numbers of blocks, each decided from the unbroken sequence of blocks before it.
 
-The decision after k blocks rests on the first k blocks and nothing else, so it is the same however many workers there are, whatever
-finished first, and after a crash. Looks come at counts that grow by half each time: looking stays a small share of the work.
+The decision after k blocks depends only on the first k blocks. So it is the same for any number of workers, any order of finishing, and
+after a crash. The number of blocks grows by half from look to look, so that looking is a small share of the work.
 
-Stopping when a standard error is small enough leaves estimates of bias and the like valid in the limit (Chow and Robbins 1965), since it
-is the spread that decides and not the estimate. Two things to mind. With few replicates a lucky small spread stops a cell early: begin
-with some hundreds (`replicates` of the design). And the MCSE of a share follows from the share itself, so that a cell whose coverage
-happens to look better stops earlier: a stopped coverage of 95 % is too high by about a tenth of its MCSE (a test measures it), while a
-coverage of 100 % after the first block stops nothing, since `theory.sweeps.performance.measures.proportion_error` is never 0.
+With stopping at a small enough standard error, estimates of bias and similar measures remain valid in the limit (Chow and Robbins 1965),
+since the spread decides and not the estimate. There are two caveats. With few replicates, a spread that is small by chance stops a cell
+early, so begin with some hundreds (`replicates` of the design). And the MCSE of a share follows from the share itself, so that a cell whose
+coverage happens to look better stops earlier. A stopped coverage of 95 % is too high by about a tenth of its MCSE (a test measures this).
+A coverage of 100 % after the first block does not stop a cell, since `theory.sweeps.performance.measures.proportion_error` is never 0.
 
-``looks.json`` in the sweep's folder keeps what each look found, so that results can be read without deciding again. It follows from the
-results: a smaller ``stop.mcse`` or a larger ``stop.cap`` decides anew.
+``looks.json`` in the sweep's folder stores the result of each look, so that results can be read without deciding again. It follows from the
+results: with a smaller ``stop.mcse`` or a larger ``stop.cap`` it is decided again.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ GROWTH = 1.5
 
 
 class LookRecord(TypedDict):
-    """An entry of ``looks.json``: the replicates a cell is to have, and whether that is final."""
+    """An entry of ``looks.json``: the wanted replicates of a cell, and whether this number is final."""
 
     replicates: int
     finished: bool
@@ -72,7 +72,7 @@ def looks(first: int, cap: int, block: int) -> tuple[int, ...]:
 
 
 def look_sizes(study: Study) -> list[int]:
-    """Replicates at which a cell is looked at, ascending to the cap; without a rule, the replicates asked for."""
+    """Replicates at each look at a cell, ascending to the cap; without a rule, the wanted replicates."""
     if study.stop is None:
         return [study.replicates]
     return [min(blocks * study.block, study.stop.cap) for blocks in looks(study.replicates, study.stop.cap, study.block)]
@@ -112,12 +112,12 @@ def decide(measured: pd.DataFrame, measure: str, mcse: float, at_cap: bool = Fal
 
 
 def _needs_more_replicates(note: str) -> bool:
-    """Whether what is missing may come with more replicates."""
+    """Whether more replicates may give the missing value."""
     return note.startswith(("needs ", "no replicate", "the estimates do not vary"))
 
 
 class StoppingRule:
-    """Decides, look by look, how many replicates each cell gets."""
+    """Decides at each look how many replicates each cell gets."""
 
     def __init__(self, study: Study, folder: Path) -> None:
         self.study, self.folder = study, folder
@@ -131,7 +131,7 @@ class StoppingRule:
         return content["cells"] if same else {}
 
     def targets(self) -> dict[Cell, int]:
-        """Replicates that each cell is to have next; finished cells keep what they have."""
+        """Wanted replicates of each cell up to the next look; finished cells get no more."""
         for cell in self.study.all_cells:
             self.looked.setdefault(cell.hash, LookRecord(replicates=self.steps[0], finished=False, reason=""))
         return {cell: self.looked[cell.hash]["replicates"] for cell in self.study.all_cells}

@@ -1,4 +1,4 @@
-"""A few blocks of a cell at a time: what a worker is sent, and the table that comes back."""
+"""A few blocks of a cell at a time: the input of a worker, and the table that it returns."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ class BlockEntry(NamedTuple):
     attempted: int
     failed: int  # replicates in which something failed
     seconds: float  # how long it took
-    limited: str = ""  # the limits it ran into; '' where it did not
+    limited: str = ""  # the limits that it reached; '' if none
     warned: int = 0  # warnings that were raised in it
-    added: int = 0  # how often methods had been added to the folder when it ran
+    added: int = 0  # number of additions of methods to the folder before it ran
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class ChunkTask:
 
     cell: Cell
     blocks: tuple[tuple[int, int], ...]  # number and replicates of each block
-    methods: frozenset[str] | None = None  # the only ones to run, on blocks that have the others; by default all
+    methods: frozenset[str] | None = None  # the methods to run, on blocks that have the others; by default all
 
 
 @dataclass
@@ -55,8 +55,8 @@ class Chunk:
 
     entries: list[BlockEntry]
     table: pa.Table
-    failures: list[tuple[int, Failure]] = field(default_factory=list)  # number of the block, and what raised
-    extends: bool = False  # whether it has the methods only that were added, for blocks that have the others
+    failures: list[tuple[int, Failure]] = field(default_factory=list)  # number of the block, and the failure
+    extends: bool = False  # whether it has only the added methods, for blocks that have the others
 
     @property
     def results(self) -> list[str]:
@@ -64,18 +64,18 @@ class Chunk:
         return self.table.column_names[len(KEYS) :]
 
     def failures_with_entries(self) -> list[tuple[BlockEntry, Failure]]:
-        """What raised, each with its block's entry."""
+        """Failures, each with the entry of its block."""
         entries = {entry.block: entry for entry in self.entries}
         return [(entries[block], failure) for block, failure in self.failures]
 
 
 def limits_text(limits: BlockLimits) -> str:
-    """Limits in a line, by which a later run sees whether they have changed."""
+    """Limits as one line, so that a later run can see whether they have changed."""
     return named(limits.model_dump(exclude_none=True))
 
 
 def work_of(resolved: ResolvedStudy, cell: Cell | None = None) -> Work:
-    """What is needed to run a cell's blocks; without a cell, what all cells share."""
+    """Input for the blocks of a cell; without a cell, the shared data of all cells."""
     study = resolved.study
     return Work(
         cell=cell.hash if cell else "",
@@ -95,14 +95,14 @@ def _unpickled(digest: str, content: bytes) -> Work:
 
 
 def run_remotely(common: SharedPayload, task: ChunkTask) -> Chunk | str:
-    """Run some blocks in a worker. Returns a message in place of results where a piece is at fault as a whole."""
+    """Run some blocks in a worker. Returns a message instead of results where a piece itself is wrong."""
     if common.parent is not None:
         exit_with_parent(common.parent)
     return run_task(_unpickled(common.digest, common.content), task)
 
 
 def run_task(common: Work, task: ChunkTask) -> Chunk | str:
-    """Run some blocks in this process. Returns a message in place of results where a piece is at fault as a whole."""
+    """Run some blocks in this process. Returns a message instead of results where a piece itself is wrong."""
     work = _work_of_task(common, task)
     try:
         with one_thread():
@@ -116,7 +116,7 @@ def _work_of_task(common: Work, task: ChunkTask) -> Work:
     work = replace(common, cell=task.cell.hash, factors=task.cell.factors)
     if task.methods is None:
         return work
-    # the others have gone through all replicates of the block: those that are added do, too, however many fail
+    # the other methods have run all replicates of the block, so the added ones do so too, however many fail
     methods = tuple(method for method in work.methods if method.label in task.methods)
     return replace(work, methods=methods, max_failures=work.size)
 
@@ -161,7 +161,7 @@ def _table(work: Work, outcomes: Sequence[BlockOutcome]) -> pa.Table:
 
 
 def _result_column(name: str, found: Sequence[dict[str, Any]], lengths: Sequence[int]) -> pa.Array:
-    """Join one result of all methods; null for those that do not give it."""
+    """Join one result of all methods; null for methods without it."""
     import pyarrow as pa
 
     present = [name in columns for columns in found]

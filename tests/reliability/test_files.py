@@ -73,7 +73,7 @@ def test_a_key_may_stand_in_two_mappings_and_be_merged_from_another() -> None:
 
 def test_configs_refuse_a_key_that_stands_twice_also_when_it_is_set(tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text("n: 7\nname: a\nn: 1000\n")
-    with pytest.raises(InputError, match="the key 'n' stands twice"):
+    with pytest.raises(InputError, match="the key 'n' occurs twice"):
         load_config(Config, tmp_path / "c.yaml")
     (tmp_path / "c.yaml").write_text("n: 7\n")
     with pytest.raises(InputError, match=r"--set name=\{a: 1, a: 2\}: not valid YAML"):

@@ -179,7 +179,7 @@ def test_a_piece_may_want_digits_as_text(write: Write, annotation: str) -> None:
 def test_a_key_that_stands_twice_is_refused(write: Write, tmp_path: Path, capsys) -> None:
     study = write("generate: g\nmethods: [m]\ngrid: {mu: [0, 1]}\nreplicates: 1000\nblock: 5\nreplicates: 7\n", PLAIN)
     assert run_app(app, [str(study), "--out", str(tmp_path / "a")]) == 2
-    assert "the key 'replicates' stands twice" in capsys.readouterr().err and not (tmp_path / "a").exists()
+    assert "the key 'replicates' occurs twice" in capsys.readouterr().err and not (tmp_path / "a").exists()
 
 
 @pytest.mark.parametrize("name", ["../x", "../../x", "/x", "a/b", "a\\b", "..", ".x", "", " x", "c:x", "a\nb", "a\0b", "x" * 300])

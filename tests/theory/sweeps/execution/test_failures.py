@@ -60,7 +60,7 @@ def test_a_failure_can_be_replayed_alone(make_study: MakeStudy, tmp_path: Path) 
     assert [(f.method, f.message, f.key) for f in again.failures] == [("simple_picky", "below zero", tuple(failure["key"]))]
     with pytest.raises(ArithmeticError, match="below zero"):
         replay(results, failure["cell"][:6], failure["replicate"], catch=False)
-    with pytest.raises(InputError, match="no cell begins so"):
+    with pytest.raises(InputError, match="no cell begins with this"):
         replay(results, "zz", 0)
 
 

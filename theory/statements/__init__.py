@@ -4,7 +4,7 @@ A file is named after its statement and its subject. The file that defines ``STA
 with the same number carry it further (another prevalence, an operating point, the power of a test) and add their ``QUANTITIES`` to the
 statement ``STATEMENT_ID``. A new file needs no other registration.
 
-`base` says what a statement is, `parameters` what it may depend on, `linear_rule` holds the simulation that linear rules share.
+`base` defines a statement, `parameters` its parameters; `linear_rule` has the simulation shared by linear rules.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def statement(identifier: str) -> Statement:
     Parameters
     ----------
     identifier : str
-        Id of the statement, such as ``'T1b'``; upper or lower case.
+        Id of the statement, for example ``'T1b'``; upper or lower case.
 
     Returns
     -------
@@ -75,7 +75,7 @@ def statement(identifier: str) -> Statement:
     Raises
     ------
     InputError
-        When there is none, listing those there are.
+        When there is no such statement; the message lists the known ones.
 
     Examples
     --------
@@ -94,11 +94,11 @@ def value(identifier: str, quantity: str, **parameters: Any) -> float:
     Parameters
     ----------
     identifier : str
-        Id of the statement, such as ``'T1b'``; upper or lower case.
+        Id of the statement, for example ``'T1b'``; upper or lower case.
     quantity : str
-        Name of the quantity, such as ``'auc'``.
+        Name of the quantity, for example ``'auc'``.
     **parameters : object
-        Parameters of the quantity by name, such as ``d``, ``rho``, ``m`` and ``rule``.
+        Parameters of the quantity by name, for example ``d``, ``rho``, ``m`` and ``rule``.
 
     Returns
     -------

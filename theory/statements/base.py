@@ -1,4 +1,4 @@
-"""What a statement is: quantities, each as closed form, symbolic form and raw simulation, with the points where they are compared."""
+"""The type of a statement: quantities, each as closed form, symbolic form and raw simulation, with the points of their comparison."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ def _no_caveat(params: Params) -> str:
 
 @dataclass(frozen=True, repr=False)
 class Quantity:
-    """A number that a statement gives.
+    """A number given by a statement.
 
     Parameters
     ----------
     name, summary : str
-        Name on the command line and in the tables, and one line on what it is.
+        Name on the command line and in the tables, and one line of description.
     parameters : tuple of Parameter
         Parameters it depends on, in the order in which they are listed.
     closed_form, symbolic : callable
         Take the parameters by name and return the value: by the formula, vectorised over numbers, and by evaluating an expression that
-        is derived anew.
+        is derived again.
     simulate : callable
         ``(params, replicates, rng)`` to an array with one entry per replicate, from individually drawn patients.
     points : tuple of dict
@@ -65,12 +65,12 @@ class Quantity:
     relative_allowance : float
         Stated error of the closed form as a share of its value, added to `allowance`.
     caveat : callable
-        Takes the parameters, returns a line where the stated error is not known to hold there, else an empty string.
+        Takes the parameters; returns a line if the stated error is not known to hold for them, else an empty string.
     mcse : float
-        Monte Carlo standard error at which the simulation stops.
+        Monte Carlo standard error (MCSE) at which the simulation stops.
     block : int
         Patients in a replicate that is an estimate from a whole data set; 1 where a replicate is a patient or a small set of them.
-        A number of replicates that a user asks for counts patients there.
+        The number of replicates given by a user then counts patients.
     """
 
     name: str
@@ -95,7 +95,7 @@ class Quantity:
 
     @property
     def signature(self) -> str:
-        """Name and parameters as on the command line, defaults included: ``error(d, rho, rule='optimal')``."""
+        """Name and parameters as on the command line, with defaults: ``error(d, rho, rule='optimal')``."""
         shown = [one.name if one.default is REQUIRED else f"{one.name}={one.default!r}" for one in self.parameters]
         return f"{self.name}({', '.join(shown)})"
 
@@ -110,7 +110,7 @@ class Quantity:
         Returns
         -------
         dict
-            Every parameter in its order, defaults filled in, those with default None left out.
+            All parameters in order, with defaults, without those whose default is None.
 
         Raises
         ------
@@ -153,7 +153,7 @@ class Quantity:
         return float(self.closed_form(**self.bind(values)))
 
     def stated_error(self, params: Params, closed: float) -> float:
-        """Compute how far the closed form may be from the truth.
+        """Compute the stated error of the closed form.
 
         Parameters
         ----------
@@ -177,11 +177,11 @@ class Statement:
     Parameters
     ----------
     id, title : str
-        Number, such as ``T1b``, and a title of a few words.
+        Number, for example ``T1b``, and a title of a few words.
     summary : str
         The statement in one line.
     quantities : tuple of Quantity
-        Numbers that it gives, in the order in which they are listed.
+        The numbers of the statement, in the order in which they are listed.
     """
 
     id: str
@@ -220,7 +220,7 @@ class Statement:
         Parameters
         ----------
         name : str
-            Name of the quantity, such as ``'auc'``.
+            Name of the quantity, for example ``'auc'``.
 
         Returns
         -------
@@ -230,7 +230,7 @@ class Statement:
         Raises
         ------
         InputError
-            When there is none, listing those there are.
+            When there is no such quantity; the message lists the known ones.
         """
         for quantity in self.quantities:
             if quantity.name == name:

@@ -1,4 +1,4 @@
-"""Simulating a linear rule of jointly normal images, one patient at a time: what the statements have in common."""
+"""Simulation of a linear rule of jointly normal images, one patient at a time, shared by the statements."""
 
 from __future__ import annotations
 

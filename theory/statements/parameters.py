@@ -1,4 +1,4 @@
-"""Named parameters of a quantity: what they mean, their default, and what values are possible."""
+"""Named parameters of a quantity: their meaning, default and possible values."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class Parameter:
 
     name: str
     meaning: str  # a few words, with the unit
-    accepts: Callable[[Any], bool]  # tells whether a value has the right kind; its range is checked by the closed form
+    accepts: Callable[[Any], bool]  # whether a value has the right kind; the closed form checks its range
     expected: str  # the right kind in words
-    default: Any = REQUIRED  # `REQUIRED` where the user must say
+    default: Any = REQUIRED  # `REQUIRED` if the user must give it
 
     def check(self, value: Any) -> Any:
-        """The value, refused where it is of the wrong kind."""
+        """The value; a value of the wrong kind is refused."""
         if not self.accepts(value):
             raise InputError(f"{self.name} = {value!r}: must be {self.expected}")
         return value

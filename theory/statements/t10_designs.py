@@ -1,7 +1,7 @@
-r"""T10's table of mean squares: what the estimated components expect, with references crossed with patients or nested in them.
+r"""T10's table of mean squares: expectations of the estimated components, with references crossed with patients or nested in them.
 
-Crossed, every patient is shown the same references: :math:`E\hat\sigma^2` of each source is its component. Nested, each patient has
-references of its own: main effects of references no longer cancel; they join the line of references within a patient, and the
+Crossed: every patient is shown the same references, and :math:`E\hat\sigma^2` of each source is its component. Nested: each patient has its
+own references. Main effects of references then no longer cancel: they are added to the line of references within a patient, and to the
 :math:`1/R` term of the AUROC.
 """
 
@@ -34,8 +34,8 @@ def check_components(var: Components) -> None:
 def expected_component(
     source: str, n: ArrayLike, R: ArrayLike, S: ArrayLike, var: Components, design: str = "crossed", beta: ArrayLike = 1.0
 ) -> Floats:
-    """Expectation of an estimated variance component: the true one, for the estimators are unbiased. Nested, ``PR`` holds R and ``E`` holds
-    RS as well.
+    """Expectation of an estimated variance component: the true one, since the estimators are unbiased. Nested, ``PR`` also contains R, and
+    ``E`` also contains RS.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""T10: from logits to the correlation; the estimators of `theory.models.variance_components` do what they say.
+"""T10: from logits to the correlation; the properties of the estimators of `theory.models.variance_components`.
 
 Coverage of the exact interval of the intraclass correlation and of the first-order interval of the gain, the spread of the estimated
 gain, the AUROC of averaged logits, and the expectation of an estimated component.
@@ -64,7 +64,7 @@ def auc_R_refs(beta: ArrayLike, R: ArrayLike, S: ArrayLike, var: dict[str, float
 
 
 def EMS_PR(beta: ArrayLike, n: ArrayLike, R: ArrayLike, S: ArrayLike, var: dict[str, float]) -> Floats:
-    """Expectation of the estimated component of patients by references: the true one, for the estimator is unbiased."""
+    """Expectation of the estimated component of patients by references: the true one, since the estimator is unbiased."""
     check_components(var)
     return var["PR"] + 0 * (finite(beta, "beta") + whole(n, "n", 4) + whole(R, "R", 2) + whole(S, "S", 2))
 
@@ -127,7 +127,7 @@ def _symbolic_gain_sd(n_per_class: int, rho: float, d: float) -> float:
 
 
 def _symbolic_auc(beta: float, R: int, S: int, var: dict[str, float]) -> float:
-    """Sum the variances of the averages, each drawn anew where its source says so."""
+    """Sum the variances of the averages, each drawn again where its source varies."""
     import sympy as sp
 
     from theory.numerics import symbolic

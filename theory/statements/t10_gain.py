@@ -1,7 +1,7 @@
-r"""T10's plug-in gain: what a reference adds to the AUROC and to the sensitivity at a given specificity, at a correlation of the scores.
+r"""T10's plug-in gain: the gain in AUROC, and in sensitivity at a given specificity, from a reference with a given correlation of scores.
 
-These are the numbers of ``see-in-pairs plan``. With m references the variance :math:`v^*` of T2 stands for :math:`1-\rho^2`. Beside them:
-how often the interval of the correlation holds it, and how the scorer's own noise attenuates it.
+These are the numbers of ``see-in-pairs plan``. With m references the variance :math:`v^*` of T2 replaces :math:`1-\rho^2`. Also here:
+the coverage of the interval of the correlation, and the attenuation of the correlation by the scorer's own noise.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def _symbolic_rho_cover(n: int, rho: float) -> float:
 
 
 def _symbolic_observed(rho: float, noise: float, S: int = 1) -> float:
-    """Derive the covariance of two averages from what their parts load on."""
+    """Derive the covariance of two averages from the loadings of their parts."""
     import sympy as sp
 
     from theory.numerics import symbolic

@@ -1,4 +1,4 @@
-r"""T10.3a where queries share references: the correlation of query and reference scores is then known less well than its interval says.
+r"""T10.3a where queries share references: the correlation of query and reference scores is then less certain than its interval says.
 
 Of n pairs, each of R references serves :math:`k=n/R` queries, and two queries of one reference are correlated by :math:`\rho_{qq}`:
 :math:`\rho^2` where the reference is all that ties them, :math:`\rho` where all share one nuisance (a site). To first order
@@ -22,7 +22,7 @@ from theory.statements.base import Params, Quantity
 from theory.statements.parameters import grid, number
 
 STATEMENT_ID = "T10"
-LEVEL, _FEW = 0.95, 20  # references: below, first order misses
+LEVEL, _FEW = 0.95, 20  # references: with fewer, the first order is not accurate
 
 
 def sharing_factor(n: ArrayLike, rho: ArrayLike, R: ArrayLike, rho_qq: ArrayLike | None = None) -> Floats:

@@ -1,7 +1,7 @@
-r"""T11 (iv): pairing as augmentation. What n queries shown with R references each are worth in independent pairs.
+r"""T11 (iv): pairing as augmentation. The number of independent pairs that equal n queries with R references each.
 
-The pairs of one query have correlation :math:`\rho_p=\frac{1-2\rho+\rho_{rr}}{2(1-\rho)}`, one half where all images are alike, so that
-drawing references anew at most doubles the sample; with no correlation it only undoes the noise that the reference brought in.
+The pairs of one query have correlation :math:`\rho_p=\frac{1-2\rho+\rho_{rr}}{2(1-\rho)}`, one half if all images correlate equally. So
+drawing new references at most doubles the sample; without correlation it only removes the noise that the reference adds.
 """
 
 from __future__ import annotations

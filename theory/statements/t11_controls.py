@@ -1,7 +1,7 @@
 r"""T11 as experiments: the gain in accuracy that each rival model predicts for each control, and models to simulate it with.
 
-A query is :math:`X_q=\mu+a_{family}+b_{site}+\delta Y+e`, a reference the same without the disease. The models differ in which part the
-observer does not know and shares with the reference:
+A query is :math:`X_q=\mu+a_{family}+b_{site}+\delta Y+e`, a reference the same without the disease. The models differ in the part that the
+observer does not know and that the reference shares:
 
 ======== =========================================================================================================
 model    what varies (``strength`` is its standard deviation, in those of the rest)
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     import sympy as sp
 
 STATEMENT_ID = "T11"
-#: What the second image of each control shares with the query; None where it tells nothing.
+#: The part that the second image of each control shares with the query; None where it is uninformative.
 CONTROLS: dict[str, frozenset[str] | None] = {
     "matched_same_site": frozenset({"family", "site", "mean"}),
     "random_same_site": frozenset({"site", "mean"}),
@@ -47,7 +47,7 @@ CONTROLS: dict[str, frozenset[str] | None] = {
     "label_hidden": frozenset({"family", "site", "mean"}),
     "large_training": frozenset({"family", "site", "mean"}),
 }
-#: The rows of `FINGERPRINT` that the controls are.
+#: The rows of `FINGERPRINT` for the controls.
 ROWS = {
     "matched_same_site": "matched, same site",
     "random_same_site": "random, same site",
@@ -91,7 +91,7 @@ def gain(model: str, control: str, d: float = 1.5, strength: float = 1.5, N0: in
 
 
 def _unknown(model: str, control: str, strength: float, N0: int) -> float:
-    """Variance of what the observer does not know, after training."""
+    """Variance of the part that the observer does not know after training."""
     one_of(model, "model", MODELS)
     one_of(control, "control", CONTROLS)
     variance, bank = float(positive(strength, "strength")) ** 2, float(whole(N0, "N0", 0))
@@ -132,7 +132,7 @@ def _symbolic(model: str, control: str, d: float = 1.5, strength: float = 1.5, N
     return symbolic.evaluate(single - _error([(c, s, variance.subs(w, best)) for c, s in states]))
 
 
-# Raw simulation: worlds with a mean, sites and families; the observer learns from a bank what it can, then diagnoses.
+# Raw simulation: worlds with a mean, sites and families; the observer learns from a bank of images, then diagnoses.
 
 
 def _simulate(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:

@@ -1,6 +1,6 @@
-r"""T11: why might references help that are not matched? Rival models, each with a formula and a control.
+r"""T11: why might unmatched references help? Rival models, each with a formula and a control.
 
-With no correlation and a known population, T1 and T9 predict no gain from a reference. A gain seen all the same may come from
+With no correlation and a known population, T1 and T9 predict no gain from a reference. If a gain is observed nevertheless, it may come from
 
 * an unknown population mean (prior :math:`\mu\sim N(\mu_0,\kappa^2)`, or a bank of :math:`N_0` healthy images): ``prior_error``,
   ``neg_bank_error``; a fixed reference then helps like a fresh one, and the gain decays with the bank;
@@ -80,8 +80,8 @@ def neg_bank_error(d: ArrayLike, N0: ArrayLike, m: ArrayLike) -> Floats:
 
 
 def subjective_rho(kappa: ArrayLike) -> Floats:
-    r"""Correlation of any two healthy images to an observer who does not know their mean: :math:`\kappa^2/(1+\kappa^2)`. With it T2 gives
-    what random references are worth to that observer.
+    r"""Correlation of any two healthy images to an observer who does not know their mean: :math:`\kappa^2/(1+\kappa^2)`. With it, T2 gives
+    the value of random references to that observer.
 
     Examples
     --------

@@ -1,8 +1,8 @@
-r"""T11.5 carried further: what a reference of unknown label is worth for the mean to an observer who uses all of it.
+r"""T11.5 continued: the value of a reference of unknown label, for the mean, to an observer who uses all its information.
 
-The mean of unlabelled references is an estimator that is linear in them, and `unlabelled_value` is its worth. Their law is a mixture of
-the two classes, whose Fisher information on the mean is larger: what is missing is only the part of the label that the image does not
-tell (Orchard and Woodbury 1972).
+The mean of unlabelled references is an estimator that is linear in them, and `unlabelled_value` is its worth. Their distribution is a
+mixture of the two classes, whose Fisher information on the mean is larger: only the part of the label that the image does not show is
+missing (Orchard and Woodbury 1972).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-r"""T12.1: what a wrong weight costs, and the weight to choose when the correlation is only known to an interval.
+r"""T12.1: the cost of a wrong weight, and the weight to choose when the correlation is known only up to an interval.
 
 :math:`v(w)-v(\rho)=(w-\rho)^2` exactly. For :math:`\rho\in[l,u]` the minimax weight of the variance regret is the middle, of the variance
 :math:`\max(l,0)` (u where :math:`u<0`), and of the efficiency ratio that of `theory.statements.t12_formulas.minimax_ratio_weight`.
@@ -34,7 +34,7 @@ def variance_regret(rho: ArrayLike, w: ArrayLike) -> Floats:
 
 @elementwise
 def minimax_weight(l: float, u: float, criterion: str) -> float:  # noqa: E741
-    """Weight with the least worst case when the correlation is only known to an interval (T12.1).
+    """Weight with the smallest worst case when the correlation is known only up to an interval (T12.1).
 
     Examples
     --------

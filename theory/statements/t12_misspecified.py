@@ -1,6 +1,6 @@
-r"""T12.1, T12.5 and T12.7: the price of a wrong correlation, of a shift that nobody knows, and of picking the best draw.
+r"""T12.1, T12.5 and T12.7: the price of a wrong correlation, of an unknown shift, and of picking the best draw.
 
-A rule that assumes :math:`\hat\rho` weighs the reference by it and sets its threshold to suit. Under a common shift of both images
+A rule that assumes :math:`\hat\rho` weighs the reference by it and sets its threshold accordingly. Under a common shift of both images
 only the difference has an error that does not depend on the shift.
 """
 

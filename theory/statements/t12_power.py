@@ -145,7 +145,7 @@ def _solve_mcnemar(better: float, worse: float, power: float, level: float) -> f
     return float(mp.findroot(_lack, 4 * either / gain**2))
 
 
-# Raw simulation: whole data sets and what the tests see of them.
+# Raw simulation: whole data sets and the tests on them.
 
 
 def _simulate_discordant(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:

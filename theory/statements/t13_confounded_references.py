@@ -1,4 +1,4 @@
-r"""T13: references matched on what predicts the class. Matching lets the reference tell the class, and A2 does not hold.
+r"""T13: references matched on a predictor of the class. By matching, the reference also predicts the class, and A2 does not hold.
 
 A covariate Z, such as age or the offset of a site, is :math:`N(\alpha Y,1)`: alone it ranks with AUROC :math:`\Phi(\alpha/\sqrt2)`. The
 image is :math:`X_q=\gamma Z_q+\delta Y+e_q`, Var(e) = 1, and a healthy reference :math:`X_r=\gamma Z_r+e_r` is chosen by Z alone:
@@ -12,7 +12,7 @@ none     that of any healthy person                           rho = 0, s = 0
 ======== ==================================================== ==========================================================
 
 With rho and s the rules follow from T7b (`theory.statements.t13_leak_law`). Given Z, A2 does hold: the reference then shares with the
-query nothing that is not known, and among people of one Z it adds only noise. Derived here from the model.
+query nothing unknown, and among people with the same Z it adds only noise. Derived here from the model.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 MATCHING = ("exact", "caliper", "none")
 _POOL = 400_000  # healthy people from whom the simulation chooses
-_WIDEST = 6.0  # caliper: beyond, everybody is inside
+_WIDEST = 6.0  # caliper: with a wider one, everybody is inside
 
 
 @elementwise
@@ -150,7 +150,7 @@ def leak(delta: float, gamma: float, auroc_z: float, matching: str = "exact", ca
 
 
 def assumed_auc(delta: ArrayLike, gamma: ArrayLike, auroc_z: ArrayLike, rule: str | ArrayLike) -> Floats:
-    r"""AUROC that T1 predicts for exact matching to whoever takes A2 for granted: from the separation of the query and the correlation,
+    r"""AUROC that T1 predicts for exact matching if A2 is assumed: from the separation of the query and the correlation,
     :math:`d=(\delta+\gamma\alpha)/\sqrt{1+\gamma^2}`, :math:`\rho=\gamma^2/(1+\gamma^2)`.
 
     Examples
@@ -298,7 +298,7 @@ def _pairs(params: Params, replicates: int, rng: np.random.Generator) -> tuple[F
 
 
 def _within(pool: Floats, z: Floats, params: Params, rng: np.random.Generator) -> Floats:
-    """For each query anybody of the pool within the caliper; the nearest where nobody is."""
+    """For each query a person of the pool within the caliper, or else the nearest."""
     low, high = np.searchsorted(pool, z - params["caliper"]), np.searchsorted(pool, z + params["caliper"])
     chosen = low + np.floor(rng.random(len(z)) * np.maximum(high - low, 1)).astype(int)
     return pool[np.minimum(chosen, len(pool) - 1)]

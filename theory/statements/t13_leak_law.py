@@ -1,6 +1,6 @@
-r"""T13 from the outside: what a correlation and a leak are worth together, and the leak from the AUROC of the reference alone.
+r"""T13 from the outside: the joint value of a correlation and a leak, and the leak from the AUROC of the reference alone.
 
-Whatever the reason, let the references of diseased queries be shifted by :math:`s\delta`, where the query is shifted by
+For any reason, let the references of diseased queries be shifted by :math:`s\delta`, where the query is shifted by
 :math:`\delta` (T7b). With m of them, whose mean has variance :math:`g_m` (T2), the score :math:`X_q-w\bar X_r` has
 
 .. math:: D_w=d\,\frac{1-ws}{\sqrt{1-2w\rho+w^2g_m}},\qquad w^*=\frac{\rho-s}{g_m-\rho s},\qquad
@@ -130,7 +130,7 @@ def _simulate_auc(params: Params, replicates: int, rng: np.random.Generator) -> 
     healthy, diseased = (draw_images(model, shift, np.full(replicates, label), rng) for label in (False, True))
     if rule == "optimal":
         return log_likelihood_ratio(diseased, shift, model) > log_likelihood_ratio(healthy, shift, model)
-    if rule == "t1_weight":  # as an observer who believes A2 would weigh: regress query on references within the healthy
+    if rule == "t1_weight":  # the weight of an observer who assumes A2: regress query on references within the healthy
         weights = np.append(1.0, -np.linalg.lstsq(model[1:, 1:], model[1:, 0], rcond=None)[0])
     else:
         weight = {"single": 0.0, "difference": 1.0, "reference_only": -1.0}

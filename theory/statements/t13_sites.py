@@ -1,4 +1,4 @@
-r"""T13 for a few sites: the offset of a site tells the class where sites differ in prevalence.
+r"""T13 for a few sites: the offset of a site predicts the class if sites differ in prevalence.
 
 Site k has offset :math:`b_k`, a share of the patients and a prevalence. Ranking patients of all sites together, the score
 :math:`uX_q+vX_r` with a reference of the query's site has
@@ -6,7 +6,7 @@ Site k has offset :math:`b_k`, a share of the patients and a prevalence. Ranking
 .. math:: \mathrm{AUROC}=\sum_{k,l}P(k\mid1)P(l\mid0)\,\Phi\Big(\frac{u\delta+(u+v)(b_k-b_l)}{\sqrt{2(u^2+v^2)}}\Big),
 
 so that the reference alone ranks by the offsets and the difference is free of them. With a healthy reference of any site the offsets of
-query and reference are independent, and the reference tells nothing. Many sites with normal offsets are `t13_confounded_references`.
+query and reference are independent, and the reference is uninformative. Many sites with normal offsets are `t13_confounded_references`.
 """
 
 from __future__ import annotations

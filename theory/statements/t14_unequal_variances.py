@@ -215,7 +215,7 @@ def _simulate_auc(params: Params, replicates: int, rng: np.random.Generator) -> 
 
 
 def _simulate_d_a(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
-    """From the ranks of data sets, as one measures it on a model."""
+    """From the ranks of data sets, as measured on a model."""
     sets = (rank_auc(_scores(params, True, _SET, rng), _scores(params, False, _SET, rng)) for _ in range(replicates))
     return np.sqrt(2) * ndtri([one.estimate().value for one in sets])
 

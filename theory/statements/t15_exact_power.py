@@ -10,8 +10,8 @@ ancova, G > 2  G - 1 and G n - G - 1         :math:`\lambda B`, :math:`\lambda=n
                                              B ~ Beta((G n - 2) / 2, 1/2)
 ============== ============================= ================================================================================
 
-B is what is left of the design when the groups differ in their references by chance. Derived here; the noncentral t and F are textbook
-(Johnson, Kotz and Balakrishnan 1995).
+B is the share of the design that is left when the groups differ in their references by chance. Derived here; the noncentral t and F are
+textbook (Johnson, Kotz and Balakrishnan 1995).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from theory.statements.t3_patients_needed import n_for_power, scaled_factor, sym
 from theory.statements.t3_sample_size import ANALYSES, ancova_rejects, exact_power, noncentral_series, noncentral_t_power, power_series
 
 _TRIALS = 10_000  # behind one simulated number of patients
-_MOST = 10_000_000  # patients per group that are looked at
+_MOST = 10_000_000  # largest number of patients per group
 
 
 @elementwise
@@ -61,7 +61,7 @@ def _factor(rho: float, analysis: str, m: int, rho_rr: float | None) -> float:
 def approximation_error(
     n_per_group: int, rho: float, d: float, analysis: str, m: int = 1, rho_rr: float | None = None, level: float = 0.05
 ) -> float:
-    """Power by the normal approximation (T3.5) minus the exact one: what the approximation promises too much.
+    """Power by the normal approximation (T3.5) minus the exact one: the excess promised by the approximation.
 
     Examples
     --------

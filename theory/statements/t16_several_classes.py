@@ -2,7 +2,7 @@ r"""T16: K classes. A healthy reference multiplies the separation of every two o
 
 Every feature of query and reference has correlation :math:`\rho`; classes have equal priors and are d apart in the single image: each two
 of them (``simplex``: K unlike diseases) or neighbours on a line (``line``: K grades of one). A rule with weight w has
-:math:`D=d/\sqrt{v(w)}` (T1) in place of d:
+:math:`D=d/\sqrt{v(w)}` (T1) instead of d:
 
 ======== ======================================================= ========================================================
 geometry accuracy                                                mean pairwise AUROC

@@ -1,4 +1,4 @@
-r"""T17: the correlation is estimated from n pairs; what its sampling error does to the predicted gain.
+r"""T17: the effect on the predicted gain when the correlation is estimated from n pairs.
 
 The gain in AUROC that is predicted from :math:`\hat\rho`, :math:`\hat G=G(d,\hat\rho)` of T10.4 with d held fixed, is a function of a
 sample correlation on :math:`\nu=n-2` degrees of freedom (both classes are centred), whose law is known exactly (Hotelling 1953). So the
@@ -106,7 +106,7 @@ def cover(d: float, rho: float, n: int, method: str = "delta") -> float:
 
     Examples
     --------
-    Near no correlation the delta method fails, the mapped interval does not.
+    Near zero correlation the delta method fails, but the mapped interval does not.
 
     >>> [round(cover(1.0, rho, 100, method), 3) for rho in (0.1, 0.6) for method in METHODS]
     [0.884, 0.975, 0.939, 0.95]
@@ -121,7 +121,7 @@ def cover(d: float, rho: float, n: int, method: str = "delta") -> float:
 
 
 def _excess(zeta: Floats, d: float, rho: float, freedom: int, method: str) -> Floats:
-    """Below 0 where the interval at this atanh of a sample correlation holds the true gain."""
+    """Below 0 where the interval at this atanh of a sample correlation contains the true gain."""
     if method == "mapped":  # the gain grows with abs(rho): the interval holds it iff it holds rho or -rho
         half = _Z / np.sqrt(freedom - 2)
         return np.minimum(np.abs(zeta - np.arctanh(rho)), np.abs(zeta + np.arctanh(rho))) - half

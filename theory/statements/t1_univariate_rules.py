@@ -1,4 +1,4 @@
-r"""T1: one reference, one feature; when comparing lowers the error.
+r"""T1: one reference, one feature; conditions under which comparing lowers the error.
 
 Query and reference have unit variance and correlation :math:`\rho` given the label; only the query of a diseased patient is
 shifted, by d. The rule scores :math:`T_w = X_q - w X_r`, whose variance within a class is

@@ -1,4 +1,4 @@
-r"""T1b: images. What the reference adds to a query of many pixels.
+r"""T1b: images. The gain from a reference for a query of many pixels.
 
 Query :math:`x_q\sim N(Y\delta,\Sigma)`, reference :math:`x_r\sim N(0,S_r)`, :math:`\mathrm{Cov}(x_q,x_r)=C`. The squared
 detectability (separation of the best linear rule) is
@@ -118,7 +118,7 @@ def images_model(params: Params) -> tuple[Floats, Floats]:
 
 
 def observation(rule: str, p: int) -> Floats:
-    """What a rule sees of the pixels of both images: the query's, their differences, or all."""
+    """The pixels that a rule sees: the query's, the differences, or all."""
     one = np.eye(p)
     return {"single": np.hstack([one, 0 * one]), "difference": np.hstack([one, -one]), "joint": np.eye(2 * p)}[rule]
 

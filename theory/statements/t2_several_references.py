@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     import sympy as sp
 
 RULES = ("meandiff", "optimal")
-_ROUNDING = 1e-12  # the bounds of T2.4 may be touched; a float just outside by rounding is on them
+_ROUNDING = 1e-12  # values on the bounds of T2.4 are allowed; a float just outside by rounding counts as on the bound
 
 
 def mean_variance(m: ArrayLike, rho_rr: ArrayLike, rho: ArrayLike = 0.0) -> Floats:
@@ -49,7 +49,7 @@ def mean_variance(m: ArrayLike, rho_rr: ArrayLike, rho: ArrayLike = 0.0) -> Floa
     lowest = -1 / np.maximum(m - 1, 1)
     require(
         (rho_rr >= lowest - _ROUNDING) & (rho_rr <= 1),
-        "rho_rr: the correlation of m references with each other lies between -1/(m-1) and 1",
+        "rho_rr: the correlation of m references with each other must be between -1/(m-1) and 1",
     )
     g = (1 + (m - 1) * rho_rr) / m
     require(np.square(rho) <= g + _ROUNDING, "rho, rho_rr, m: impossible together, rho^2 must not exceed (1 + (m-1) rho_rr) / m")
@@ -162,7 +162,7 @@ def images_covariance(rho: float, rho_rr: float, m: int) -> Floats:
 
 
 def observation(rule: str, m: int) -> Floats:
-    """What a rule sees of a query and its m references: each image, or the query minus their mean."""
+    """The data that a rule sees of a query and its m references: each image, or the query minus their mean."""
     return np.eye(m + 1) if rule == "optimal" else np.append(1.0, np.full(m, -1 / m))[None, :]
 
 

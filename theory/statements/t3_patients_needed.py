@@ -22,7 +22,7 @@ from theory.statements.t3_sample_size import ANALYSES, exact_power, symbolic_anc
 
 STATEMENT_ID = "T3"
 _TRIAL = 100  # patients per group of the simulated trials behind n_for_power; it is linear in the variance that they estimate
-_SMALL = 20  # below, a trial needs noticeably more patients than the normal approximation says
+_SMALL = 20  # with fewer patients, a trial needs noticeably more than the normal approximation says
 _FEWEST = 2  # per group: degrees of freedom for an error
 
 

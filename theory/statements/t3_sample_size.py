@@ -11,9 +11,9 @@ change   2 (1 - rho)
 ancova   (1 - rho^2) (N - 3) / (N - 4)
 ======== ===========================================
 
-All exact under normality; the factor 1 - rho^2 is that of Borm, Fransen and Lemmens (2007). Power is exact too, two-sided at level .05:
-that of the noncentral t with N - 2 degrees of freedom for the first two; for ANCOVA with N - 3, whose noncentrality varies with the
-references by the root of a Beta((N - 2) / 2, 1 / 2) variable.
+All exact under normality; the factor 1 - rho^2 is that of Borm, Fransen and Lemmens (2007). Power is also exact, two-sided at level .05.
+For the first two it is that of the noncentral t with N - 2 degrees of freedom. For ANCOVA it has N - 3, and its noncentrality varies with
+the references by the root of a Beta((N - 2) / 2, 1 / 2) variable.
 """
 
 from __future__ import annotations
@@ -299,7 +299,7 @@ STATEMENT = Statement(
             fast=_fast_power,
             draws=_draws,
             symbolic_tolerance=QUADRATURE,
-            mcse=1e-3,  # trials are dear: 180 random numbers each at 30 per group
+            mcse=1e-3,  # trials are expensive: 180 random numbers each at 30 per group
         ),
     ),
 )

@@ -1,4 +1,4 @@
-r"""T4's crossover: from how many cases per class on concatenation beats the single image or the difference.
+r"""T4's crossover: the number of cases per class from which concatenation beats the single image or the difference.
 
 The formulas compare Raudys' forms, with the covariance known or pooled. The first whole n at which the exact errors cross is never below
 them, and above them by at most 8 and at most 2 and a tenth of their value. Searched here with the covariance known for p from 5 to 40,

@@ -1,4 +1,4 @@
-r"""T4: learning from few cases; which representation of query and reference to train on.
+r"""T4: learning from few cases: the best representation of query and reference for training.
 
 Plug-in linear discriminant, n training cases per class, p features, Mahalanobis distance :math:`\Delta`, equal priors. Every
 feature has the same correlation :math:`\rho` between query and reference; features are independent.

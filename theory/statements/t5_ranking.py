@@ -1,6 +1,6 @@
 r"""T5 as ranking: the AUROC of every rule, with the sites pooled and within a site, with fresh references or fixed ones; the best weight.
 
-A threshold that was moved to another site is one thing, ranking another (T5): within a site its offset cancels, and so do references that
+Ranking is not affected like a threshold that is moved to another site (T5): within a site its offset cancels, and so do references that
 are the same for every patient of the site. Pooled over sites the score has the variance V of T5 about the centre of all sites.
 """
 

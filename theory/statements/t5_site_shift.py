@@ -1,4 +1,4 @@
-r"""T5: a new site shifts every image; which references undo it.
+r"""T5: a new site shifts every image, and some references undo the shift.
 
 Within a site the standard deviation is 1; the offset of a site is :math:`b_s\sim N(0,\tau^2)`. The threshold is fixed at
 training: centred on the population of sites, or on one random site (then the single image sees twice the variance,

@@ -1,4 +1,4 @@
-r"""T6: references that are diseased, or swapped with the query, under a rule that does not know.
+r"""T6: references that are diseased, or swapped with the query, under a rule that does not know the faults.
 
 The rule scores :math:`T_w = X_q - wX_r` against the threshold that is Bayes' for clean data (:math:`\delta/2` at equal priors),
 :math:`D = D_w` (T1).
@@ -7,7 +7,7 @@ The rule scores :math:`T_w = X_q - wX_r` against the threshold that is Bayes' fo
 * Query and reference are swapped with probability :math:`\eta`: the score becomes :math:`X_r - wX_q`.
 
 The optimal rule (w = rho) suffers less, since only :math:`w\delta` leaks. Errors are linear in the rate, which gives the break-even
-rate against the single image. The harm is from unawareness: a rule that knows the rate is never worse than the single image.
+rate against the single image. The harm comes from not knowing: a rule that knows the rate is never worse than the single image.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ def _spread(rho: float, w: float) -> sp.Expr:
 
 
 def _threshold(effect: sp.Expr, spread: sp.Expr, pi: float) -> sp.Expr:
-    """Bayes threshold of a rule that takes its references for clean."""
+    """Bayes threshold of a rule that assumes clean references."""
     from theory.numerics import symbolic
 
     solved, shift, variance, prior = symbolic.bayes_threshold()

@@ -1,4 +1,4 @@
-r"""T7a: how near the nearest of M references is, for a given query and averaged over queries; and the nuisance it leaves.
+r"""T7a: the distance to the nearest of M references, for a given query and averaged over queries; and the remaining nuisance.
 
 For density f at the query and :math:`V_k` the volume of the unit ball, :math:`ER^j\to\Gamma(1+\frac jk)(Mf(u)V_k)^{-j/k}` (Abadie and
 Imbens 2006). A feature that is linear in the nuisance with gradient g keeps the variance :math:`|g|^2ER^2/k`: it falls as

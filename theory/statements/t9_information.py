@@ -1,4 +1,4 @@
-r"""T9: what the reference tells about the label, in nats.
+r"""T9: the information of the reference about the label, in nats.
 
 With a reference that is independent of the label, :math:`I(Y;X_q,X_r)-I(Y;X_q)=I(Y;X_r\mid X_q)\ge0`, though
 :math:`I(Y;X_r)=0`: the reference is informative only together with the query. For balanced normal classes at separation D

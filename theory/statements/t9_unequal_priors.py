@@ -1,4 +1,4 @@
-r"""T9 at any prevalence, and for images: the information about the label, and what the reference adds to it.
+r"""T9 at any prevalence, and for images: the information about the label, and the part that the reference adds.
 
 For prevalence :math:`\pi` and separation D, :math:`J_\pi(D)=-E\log(\pi+(1-\pi)e^{-L_1})` over the diseased, weighted by :math:`\pi`,
 plus :math:`-E\log(1-\pi+\pi e^{L_0})` over the healthy, weighted by :math:`1-\pi`; :math:`L_{1,0}\sim N(\pm D^2/2,D^2)`. It is at most
@@ -86,7 +86,7 @@ def _symbolic_image_gain(Sigma: ArrayLike, C: ArrayLike, Sr: ArrayLike, delta: A
     return _symbolic_information(joint, pi) - _symbolic_information(single, pi)
 
 
-# Raw simulation: how much more probable the true label is with the images than without, patient by patient.
+# Raw simulation: the log-ratio of the true label's probability with and without the images, patient by patient.
 
 
 def _log_probability(score: Floats, diseased: np.ndarray, pi: float) -> Floats:

@@ -19,9 +19,9 @@ under ``pieces``; importing it registers what it holds, and the rest of the desi
     generate: coin
     methods: [mean]
 
-This is the registry to copy where users add pieces of their own. The product's own catalogues (arms, cohort readers, model families,
-figures) are plain dictionaries from name to entry in one file each: all that they hold can be read in one place, nothing has to be imported
-for it to be there, and a name that comes twice shows in the diff.
+Copy this registry where users add their own pieces. The product's own catalogues (arms, cohort readers, model families, figures) are plain
+dictionaries from name to entry, in one file each. So their whole content can be read in one place, nothing has to be imported to register
+it, and a repeated name shows in the diff.
 """
 
 from __future__ import annotations
@@ -168,7 +168,7 @@ def _decorator(kind: str, name: str, vectorised: bool) -> Callable[[Function], F
 
 
 def register(kind: str, name: str, function: Callable[..., Any], vectorised: bool = False) -> Piece:
-    """Register a function under a name, which no other function may have."""
+    """Register a function under a name that no other function has."""
     if not name or not isinstance(name, str):
         raise InputError(f"{kind}: give it a name, as in @{kind}('two_groups')")
     piece = _describe(kind, name, function, vectorised)
@@ -181,7 +181,7 @@ def register(kind: str, name: str, function: Callable[..., Any], vectorised: boo
 
 
 def _home(function: Callable[..., Any]) -> str:
-    """Where a function was written: the same file and name may be registered again (a reloaded module, a notebook's cell)."""
+    """The place of a function: the same file and name may be registered again (a reloaded module, a notebook's cell)."""
     code = getattr(inspect.unwrap(function), "__code__", None)
     place = code.co_filename if code is not None and not code.co_filename.startswith("<") else getattr(function, "__module__", "")
     return f"{place}:{getattr(function, '__qualname__', type(function).__qualname__)}"
@@ -229,7 +229,7 @@ def piece(kind: str, name: str) -> Piece:
 
 
 def piece_of(kind: str, function: Callable[..., Any]) -> Piece:
-    """The piece that a function is: as registered, or under its own name where it is not."""
+    """The piece of a function: as registered, or under its own name if it is not registered."""
     for (of, _), known in _REGISTRY.items():
         if of == kind and known.function is function:
             return known
@@ -246,7 +246,7 @@ def load_pieces(sources: Iterable[str], beside: Path | None = None) -> None:
                 importlib.import_module(source)
         except InputError:
             raise
-        except (Exception, SystemExit) as error:  # whatever a user's file raises while it is imported
+        except (Exception, SystemExit) as error:  # a user's file may raise any exception during import
             raise InputError(f"pieces: {source}: cannot be imported ({type(error).__name__}: {error})") from error
 
 
@@ -260,7 +260,7 @@ def find_file(source: str, beside: Path | None) -> Path:
 
 def _load_file(path: Path) -> ModuleType:
     name = f"{FILE_MODULE}{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
-    if name in sys.modules:  # under its own name, so that workers and replays that load it again find the same functions
+    if name in sys.modules:  # under its own name, so that workers and replays find the same functions
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:

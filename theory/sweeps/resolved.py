@@ -22,7 +22,7 @@ class Method:
     parameters: Mapping[str, Any]  # those fixed by the study
 
     def arguments(self, factors: Mapping[str, Any]) -> dict[str, Any]:
-        """What to pass by name in a cell: the factors that it takes, and its fixed parameters."""
+        """The named arguments in a cell: the factors that the method takes, and its fixed parameters."""
         return self.piece.arguments({**factors, **self.parameters})
 
 
@@ -33,7 +33,7 @@ class ResolvedStudy:
     study: Study
     generate: Piece
     methods: tuple[Method, ...]
-    estimand: Piece | None  # where the true value is a function and not a number
+    estimand: Piece | None  # if the true value is a function and not a number
 
     def check(self) -> None:
         """Check that pieces and factors fit together."""
@@ -59,7 +59,7 @@ class ResolvedStudy:
             )
 
     def _refuse_numbers_in_text(self, factors: Mapping[str, Any], what: str, pieces: Sequence[Piece]) -> None:
-        """Refuse text that is meant as a number, in which every replicate would fail, unless a piece says that it wants text."""
+        """Refuse text that looks like a number, since every replicate would fail, unless a piece declares the parameter as text."""
         for name, value in factors.items():
             found = number_in_text(value)
             if found is not None and not any(name in piece.texts for piece in pieces):
@@ -97,7 +97,7 @@ class ResolvedStudy:
             return float("nan") if self.study.estimand is None else float(self.study.estimand)
         try:
             value = float(self.estimand.function(**self.estimand.arguments(cell.factors)))
-        except (Exception, SystemExit) as error:  # whatever a user's function raises
+        except (Exception, SystemExit) as error:  # a user's function may raise any exception
             raise InputError(f"estimand '{self.estimand.name}' fails in {cell}: {type(error).__name__}: {error}") from error
         if not math.isfinite(value):
             raise InputError(f"estimand '{self.estimand.name}' gives {value} in {cell}; a true value is a finite number")

@@ -1,4 +1,4 @@
-"""Cells of a design: each a set of factors, known by the hash of its content."""
+"""Cells of a design: each a set of factors, identified by the hash of its content."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ RESERVED = (
     "cell", "block", "replicate", "method", "truth", "wanted", "attempted", "done", "failed", "stopped",
     "measure", "value", "mcse", "completed", "note", "rng", "data", "replicates",
 )  # fmt: skip
-"""Names that the engine, its tables or its pieces use for something else."""
+"""Names with another meaning in the engine, its tables or its pieces."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Cell:
 
 
 def named(factors: Mapping[str, Any]) -> str:
-    """Factors in a line."""
+    """Factors as one line."""
     return ", ".join(f"{name}={value}" for name, value in factors.items())
 
 
@@ -47,7 +47,7 @@ def make_cell(generate: str, factors: Mapping[str, Any]) -> Cell:
 
 
 def canonical(value: Any, factor: str) -> Any:
-    """The one form of a factor's value that is hashed: 1 and 1.0 are the same number, an infinity is not null."""
+    """The form of a factor's value for the hash: 1 and 1.0 are the same number, an infinity is not null."""
     if hasattr(value, "tolist"):  # numpy
         value = value.tolist()
     if isinstance(value, float):
@@ -72,7 +72,7 @@ def _canonical_float(value: float, factor: str) -> Any:
 def number_in_text(value: Any) -> tuple[str, float] | None:
     """The first text in a factor's value that reads as a number, and the number; None where there is none.
 
-    YAML 1.1 takes ``1e-3`` and ``1.5e3`` for text, and so it takes a decimal comma, a per cent sign, and a number in quotes.
+    YAML 1.1 reads ``1e-3`` and ``1.5e3`` as text, and also a number with a decimal comma, a per cent sign or quotes.
 
     Examples
     --------
@@ -105,7 +105,7 @@ def yaml_number(number: float) -> str:
 
 
 def plain(value: Any) -> Any:
-    """Numpy values as Python's own, so that a design can be written to YAML."""
+    """Numpy values as Python values, so that a design can be written to YAML."""
     if hasattr(value, "tolist"):
         return value.tolist()
     if isinstance(value, (list, tuple)):

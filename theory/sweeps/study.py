@@ -1,4 +1,4 @@
-"""The design of a simulation study, from YAML or Python: what is generated and analysed, in which cells, and how often."""
+"""The design of a simulation study, from YAML or Python: generator, methods, cells and replicates."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from theory.sweeps.scenarios import Cell, combine, plain
 
 
 class BlockLimits(StrictConfig):
-    """What a block of replicates may use.
+    """Limits of a block of replicates.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ class Stop(StrictConfig):
     Parameters
     ----------
     measure : str
-        The performance measure that decides, such as ``'bias'``.
+        The performance measure that decides, for example ``'bias'``.
     mcse : float
         Monte Carlo standard error of that measure, above 0, at or below which a cell is finished; every method must reach it.
     cap : int
@@ -102,7 +102,7 @@ class Study(StrictConfig):
     replicates : int
         Replicates per cell, 1 or more; with `stop`, those before the first look.
     block : int
-        Replicates per block, 1 or more: what is run, timed and limited as one.
+        Replicates per block, 1 or more; a block is run, timed and limited as a unit.
     entropy : int
         Seed of all random streams, 0 or more.
     stop : Stop, optional
@@ -150,7 +150,7 @@ class Study(StrictConfig):
     @model_validator(mode="wrap")
     @classmethod
     def _functions_for_names(cls, content: Any, make: ModelWrapValidatorHandler[Study]) -> Study:
-        """Let pieces be given as functions: the fields hold their names, and the study keeps the functions beside them."""
+        """Accept functions as pieces: the fields contain their names, and the study keeps the functions beside them."""
         if not isinstance(content, dict):
             return make(content)
         named = {"null" if key is None else key: value for key, value in content.items()}  # an unquoted null is None in YAML
@@ -184,7 +184,7 @@ class Study(StrictConfig):
         Parameters
         ----------
         path : Path or str
-            The YAML file, whose folder is where files of pieces are looked for first; or the name of a packaged study, such as ``'gain'``.
+            The YAML file, whose folder is searched first for files of pieces; or the name of a packaged study, for example ``'gain'``.
         changes : sequence of str
             Changes to the file's keys, each as ``key=value`` or ``outer.inner=value``.
 
@@ -221,7 +221,7 @@ class Study(StrictConfig):
         Returns
         -------
         Study
-            A study with the same functions in place of names; its cells are computed anew.
+            A study with the same functions instead of names; its cells are computed again.
         """
         copied = super().model_copy(update=update, deep=deep)
         copied.__dict__.pop("all_cells", None)  # the cached cells are of the old grid

@@ -1,7 +1,7 @@
-"""How well the methods of a sweep did: performance measures with their Monte Carlo standard errors, and replicates to plan for.
+"""Performance of the methods of a sweep: measures with their Monte Carlo standard errors, and numbers of replicates to plan.
 
-`measures` holds the formulas, `table` applies them to replicates in two passes, cut into blocks by `batches` and summed up exactly by
-`accumulators`; `sample_size` turns the standard errors around; `cli` has the commands.
+`measures` holds the formulas, `table` applies them to replicates in two passes, cut into blocks by `batches` and summed exactly by
+`accumulators`; `sample_size` inverts the standard errors; `cli` has the commands.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Sums that come out the same to the last bit whatever the order of the blocks, in memory that does not grow with their number.
+"""Sums that are the same to the last bit for any order of the blocks, in memory that does not grow with their number.
 
-A block is reduced by numpy in its own order; what the blocks leave is added up in exact rational arithmetic, which knows no order.
+numpy reduces each block in its own order; the results of the blocks are added in exact rational arithmetic, which does not depend on order.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class RunningMoments:
     (3, 3.0, 7.0)
     """
 
-    n: int = 0  # how many values came
+    n: int = 0  # number of values
     total: ExactSum = field(default_factory=ExactSum)  # sum of the values
     squares: ExactSum = field(default_factory=ExactSum)  # sum of the squares of the values
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 KEYS = ("cell", "block", "method", "replicate")
 RESULTS = ("estimate", "se", "lower", "upper", "p")
-MAY_BE_INFINITE = ("lower", "upper")  # an interval may be open to one side, or to both
+MAY_BE_INFINITE = ("lower", "upper")  # an interval may be unbounded on one side or both
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Slice:
 
     cell: Any
     replicate: np.ndarray
-    columns: Mapping[str, Floats]  # their results; what a method does not give is left out
+    columns: Mapping[str, Floats]  # their results, without those that a method does not give
 
     def __len__(self) -> int:
         return len(self.replicate)
@@ -59,13 +59,13 @@ class Slice:
         return Slice(self.cell, self.replicate[chosen], {name: values[chosen] for name, values in self.columns.items()})
 
     def with_rejections(self, null: float, alpha: float) -> Slice:
-        """Add the column ``rejects``: 1 or 0 by the p-value where the method gives one, else by the interval; NaN where neither is."""
+        """Add the column ``rejects``: 1 or 0 by the p-value where the method gives one, else by the interval; NaN without either."""
         columns = dict(self.columns)
         if "p" in columns:
             columns["rejects"] = np.where(np.isnan(columns["p"]), np.nan, columns["p"] <= alpha)
         elif "lower" in columns and "upper" in columns:
             outside = (null < columns["lower"]) | (null > columns["upper"])
-            # each end by itself: the sum of the ends of an interval without bounds is NaN, but it holds every value
+            # each end separately: the sum of the ends of an unbounded interval is NaN, but it contains every value
             columns["rejects"] = np.where(np.isnan(columns["lower"]) | np.isnan(columns["upper"]), np.nan, outside)
         return Slice(self.cell, self.replicate, columns)
 
@@ -98,7 +98,7 @@ def slices(batch: pd.DataFrame, extra: Sequence[str] = ()) -> Iterator[dict[str,
 
 
 def shared(block: Mapping[str, Slice], given: Mapping[str, frozenset[str]]) -> dict[str, Slice]:
-    """A block with the replicates alone that all methods completed: each has a row there, with every result that the method gives."""
+    """A block with only the replicates that all methods completed: each method has a row with all its results."""
     parts = [block[method].complete(names) for method, names in given.items() if method in block]
     if not parts or len(parts) < len(given):
         return {method: part.at(np.empty(0, part.replicate.dtype)) for method, part in block.items()}
@@ -117,7 +117,7 @@ def _numbers(column: pd.Series, name: str) -> Floats:
     try:
         return column.to_numpy(dtype=np.float64, na_value=np.nan)
     except (TypeError, ValueError):
-        raise InputError(f"replicates: column '{name}' holds something that is not a number") from None
+        raise InputError(f"replicates: column '{name}' contains something that is not a number") from None
 
 
 def _runs(order: np.ndarray, *codes: np.ndarray) -> list[np.ndarray]:

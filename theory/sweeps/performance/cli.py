@@ -58,9 +58,7 @@ def performance(
     measure: Measures = None,
     versus: Annotated[
         str | None,
-        typer.Option(
-            "--versus", metavar="METHOD", help="Method that precision is compared with; by default the first.", show_default=False
-        ),
+        typer.Option("--versus", metavar="METHOD", help="Method to compare the precision with; by default the first.", show_default=False),
     ] = None,
     common: Annotated[bool, typer.Option("--common", help="Count only the replicates that all methods completed.")] = False,
     alpha: Alpha = 0.05,
@@ -111,14 +109,14 @@ def _rows(table: pd.DataFrame) -> list[dict[Any, Any]]:
 
 
 def plan(
-    measure: Annotated[str, typer.Option("--measure", metavar="MEASURE", help="The measure that is to be precise.")],
-    mcse: Annotated[float, typer.Option("--mcse", metavar="X", help="Monte Carlo standard error wanted of it.")],
+    measure: Annotated[str, typer.Option("--measure", metavar="MEASURE", help="The measure to estimate precisely.")],
+    mcse: Annotated[float, typer.Option("--mcse", metavar="X", help="Its wanted Monte Carlo standard error.")],
     assume: Annotated[
         list[str] | None,
-        typer.Option("--assume", metavar="NAME=VALUE", help="Such as sd=0.2 for bias, share=0.95 for coverage.", show_default=False),
+        typer.Option("--assume", metavar="NAME=VALUE", help="For example sd=0.2 for bias, share=0.95 for coverage.", show_default=False),
     ] = None,
     pilot: Annotated[
-        Path | None, typer.Option("--pilot", metavar="DIR", help="Folder of a sweep with few replicates, instead.", show_default=False)
+        Path | None, typer.Option("--pilot", metavar="DIR", help="Instead: folder of a sweep with few replicates.", show_default=False)
     ] = None,
     alpha: Alpha = 0.05,
     null: Null = None,
@@ -132,11 +130,11 @@ def plan(
     """
     from theory.sweeps.performance.measures import measure_of
 
-    measure_of(measure)  # a misspelt name is told before what it would need
+    measure_of(measure)  # a misspelt name is reported before missing assumptions
     if (pilot is None) == (not assume) and measure not in WITHOUT_ASSUMPTIONS:
         raise InputError("give either --assume NAME=VALUE ... or --pilot DIR")
     if pilot is not None and assume:
-        raise InputError("give --assume or --pilot, not both: a pilot shows what would be assumed")
+        raise InputError("give --assume or --pilot, not both: a pilot replaces assumptions")
     if pilot is not None:
         _from_pilot(pilot, measure, mcse, {"alpha": alpha, "null": null}, json, quiet)
         return
@@ -182,9 +180,9 @@ def _from_pilot(folder: Path, measure: str, mcse: float, options: dict[str, Any]
 
 
 def format_table(table: pd.DataFrame) -> str:
-    """A table of performance for a person: the factors that vary, value and MCSE with the digits that the MCSE warrants, counts, note.
+    """A table of performance for a person: the varying factors, value and MCSE with as many digits as the MCSE justifies, counts, note.
 
-    Of power and type-I error only the one that exists in the cell is shown.
+    In each cell, either power or type-I error exists; only this one is shown.
     """
     table = table[~table["note"].str.startswith("the null is ")]
     known = ("cell", "truth", "method", "measure", "value", "mcse", "completed", "failed", "note")

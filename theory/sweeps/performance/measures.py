@@ -38,7 +38,7 @@ from theory.numerics.validation import Floats
 from theory.sweeps.performance.accumulators import RunningMoments
 
 Columns = Mapping[str, Floats]
-SAME = 1e-12  # truths that differ by less are equal: closed forms are subtracted to reach a null, and leave a rounding error
+SAME = 1e-12  # truths that differ by less count as equal, since subtracting closed forms leaves a rounding error
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class PerformanceMeasure:
 
     name: str  # in tables
     description: str
-    needs: tuple[str, ...]  # columns that a replicate must have to count
+    needs: tuple[str, ...]  # columns that a replicate needs in order to count
     # columns and `MethodSummary` to one number per replicate; their moments give value and MCSE
     score: Callable[[Columns, MethodSummary], Floats]
     # `MethodSummary` and the moments of the scores to value and MCSE
@@ -88,7 +88,7 @@ def leave_one_out_deviations(values: Floats, summary: MethodSummary) -> Floats:
 def proportion_error(share: float, n: int) -> float:
     r"""MCSE of a proportion, :math:`\sqrt{p(1-p)/n}`.
 
-    Where p is 0 or 1 that would be 0, as if the proportion were known: there it takes Jeffreys' p, :math:`(k+\frac12)/(n+1)`.
+    Where p is 0 or 1 this would be 0, as if the proportion were known; there Jeffreys' p, :math:`(k+\frac12)/(n+1)`, is used.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-r"""How many replicates a study needs for a wanted Monte Carlo standard error: the formulas of the MCSEs, turned around.
+r"""Number of replicates for a wanted Monte Carlo standard error: the formulas of the MCSEs, inverted.
 
 Every MCSE is :math:`\sqrt{V/n}` for large n, with a unit variance V that depends on the measure:
 
@@ -43,7 +43,7 @@ POSITIVE = ("sd", "model_se", "ratio", "kurtosis")
 
 @dataclass(frozen=True)
 class Needed:
-    """The number of replicates for one measure, and what it rests on."""
+    """The number of replicates for one measure, and its assumptions."""
 
     measure: str
     mcse: float
@@ -78,22 +78,22 @@ def replicates_needed(measure: str, mcse: float, **assumed: float) -> Needed:
     Parameters
     ----------
     measure : str
-        A performance measure, such as ``'coverage'``.
+        A performance measure, for example ``'coverage'``.
     mcse : float
-        The MCSE that is wanted of it, above 0, in the measure's own unit.
+        The wanted MCSE of the measure, above 0, in the measure's own unit.
     **assumed : float
-        What the measure's variance depends on, such as ``sd`` of the estimates or ``share`` of intervals that cover; the table in
-        `theory.sweeps.performance.sample_size` lists the names and defaults.
+        Values that the measure's variance depends on, for example ``sd`` of the estimates or ``share`` of intervals that cover; the table
+        in `theory.sweeps.performance.sample_size` lists the names and defaults.
 
     Returns
     -------
     Needed
-        With ``replicates``, the smallest number for which the MCSE is at most `mcse`, never below what the measure needs at all.
+        With ``replicates``, the smallest number for which the MCSE is at most `mcse`, and at least the minimum of the measure.
 
     Raises
     ------
     InputError
-        When the measure is unknown, or an assumption is missing, foreign to it or impossible.
+        When the measure is unknown, or an assumption is missing, not used by the measure, or impossible.
 
     Examples
     --------
@@ -110,7 +110,7 @@ def replicates_needed(measure: str, mcse: float, **assumed: float) -> Needed:
     try:
         count = math.ceil(round(variance(**values) / wanted**2, 6))  # 1900.0000000000002 is 1900
     except (OverflowError, ZeroDivisionError, ValueError):  # the square of a number beyond 1e154, or below 1e-162
-        raise InputError(f"mcse {wanted:g}: the replicates that this takes cannot be counted; ask for a larger one") from None
+        raise InputError(f"mcse {wanted:g}: the number of replicates would be too large to compute; give a larger MCSE") from None
     return Needed(measure, wanted, max(count, MEASURES[measure].least), values)
 
 
@@ -136,16 +136,16 @@ def _possible(name: str, value: float) -> float:
 
 
 def replicates_from_pilot(measured: pd.DataFrame, measure: str, mcse: float) -> pd.DataFrame:
-    r"""Compute the replicates that give a wanted MCSE, from a study that has been run with few.
+    r"""Compute the replicates that give a wanted MCSE, from a study with few replicates.
 
     Parameters
     ----------
     measured : pandas.DataFrame
         Performance of the pilot, as from `theory.sweeps.performance.performance`.
     measure : str
-        The measure that is to be precise; one of those in the table.
+        The measure to estimate precisely; one of those in the table.
     mcse : float
-        The MCSE that is wanted of it, above 0, in the measure's own unit.
+        The wanted MCSE of the measure, above 0, in the measure's own unit.
 
     Returns
     -------

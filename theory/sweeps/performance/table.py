@@ -1,7 +1,7 @@
-"""How well methods did in a study: a tidy table of performance measures, each with its Monte Carlo standard error.
+"""Performance of the methods of a study: a tidy table of measures, each with its Monte Carlo standard error.
 
-Replicates are read twice, block by block, and only sums are kept: memory does not grow with their number, and the numbers are the same to
-the last bit in whatever order the blocks come (`theory.sweeps.performance.accumulators`).
+Replicates are read twice, block by block, and only sums are kept: memory does not grow with their number, and the numbers are the same
+to the last bit for any order of the blocks (`theory.sweeps.performance.accumulators`).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ COUNTS = ("wanted", "attempted", "done", "failed", "stopped")
 
 
 class Source(Protocol):
-    """What performance is computed from; `theory.sweeps.storage.results.Results` is one."""
+    """The input of `performance`; `theory.sweeps.storage.results.Results` is one."""
 
     @property
     def cells(self) -> pd.DataFrame:
@@ -42,7 +42,7 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class Table:
-    """Replicates from elsewhere, in memory, to measure the performance of.
+    """Replicates from another source, in memory, for `performance`.
 
     Parameters
     ----------
@@ -151,7 +151,7 @@ def performance(
     Parameters
     ----------
     results : Results or Table
-        A sweep's results, finished or not, or replicates from elsewhere.
+        A sweep's results, finished or not, or replicates from another source.
     measures : sequence of str, optional
         Names of measures, or ``mean:COLUMN`` for the mean of another result. By default all that `theory.sweeps.performance.measures`
         lists.
@@ -164,8 +164,8 @@ def performance(
     versus : str, optional
         Method that precision is compared with. By default the study's first.
     common : bool, default False
-        Whether only the replicates of a cell count that all methods completed, with every result that each gives there: a method that
-        fails where estimating is hard is then held against the others on the same data. ``failed`` counts the replicates left out, too.
+        Whether to count only the replicates of a cell that all methods completed, with all their results. A method that fails in difficult
+        replicates is then compared with the others on the same data. ``failed`` also counts the replicates left out.
 
     Returns
     -------
@@ -239,7 +239,7 @@ def _names_of_methods(results: Source, first: dict[Key, _FirstPass]) -> list[str
 
 
 def _shared_blocks(read: Blocks, seen: dict[Key, _FirstPass], methods: Sequence[str]) -> Iterator[dict[str, Slice]]:
-    """The blocks with the replicates alone that all methods completed."""
+    """The blocks with only the replicates that all methods completed."""
     for block in read():
         cell = next(iter(block.values())).cell
         yield shared(block, {name: frozenset(seen.get((cell, name), _FirstPass()).columns.intersection(RESULTS)) for name in methods})
@@ -264,7 +264,7 @@ def _first_pass(read: Blocks, results: Source, versus: str) -> tuple[dict[Key, _
 def _summaries(
     first: dict[Key, _FirstPass], pairs: dict[Key, _PairedPass], truths: dict[Any, float], null: float
 ) -> dict[Key, tuple[MethodSummary, MethodSummary]]:
-    """What is known of each method alone, and of it beside the method it is compared with."""
+    """Summaries of each method alone, and together with the method it is compared with."""
     found = {}
     for key, seen in first.items():
         truth, pair = truths.get(key[0], math.nan), pairs.get(key, _PairedPass())
@@ -335,7 +335,7 @@ def _attempted(counts: dict[Hashable, Any], rows: Sequence[int]) -> int:
 
 
 def _finished(measure: PerformanceMeasure, summary: MethodSummary | None, second: _MeasurePass, columns: set[str]) -> dict[str, Any]:
-    """The number, or why there is none."""
+    """The number, or the reason why it does not exist."""
     value = mcse = math.nan
     note = _why_missing(measure, summary, second.completed, columns)
     if not note and summary is not None:

@@ -1,7 +1,7 @@
 """Which blocks a study still needs, and which of the finished ones count: the unbroken run of blocks from the first on.
 
-What counts never depends on what happened to finish first: a cell stopped by failures, or by its precision, ends at a block that the blocks
-before it decide; later blocks that another worker had begun by then are not used.
+The blocks that count do not depend on the order of finishing. A cell stopped by failures, or by its precision, ends at a block that is
+decided by the blocks before it; later blocks that another worker had already begun are not used.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from theory.sweeps.study import Study
 
 @dataclass(frozen=True)
 class UnbrokenBlocks:
-    """What counts of a cell."""
+    """The part of a cell that counts."""
 
-    blocks: int = 0  # how many blocks, from the first on
+    blocks: int = 0  # number of blocks, from the first on
     attempted: int = 0  # replicates run in them
     failed: int = 0  # those in which something failed
     stopped: bool = False  # whether failures stopped the cell
@@ -37,7 +37,7 @@ def block_sizes(replicates: int, block: int) -> Iterator[tuple[int, int]]:
 
 
 def unbroken_blocks(study: Study, locations: Mapping[int, BlockLocation], replicates: int) -> UnbrokenBlocks:
-    """What counts of a cell: the unbroken run of blocks, up to the one that stopped the cell."""
+    """The part of a cell that counts: the unbroken sequence of blocks, up to the one that stopped the cell."""
     blocks = attempted = failed = warned = 0
     for number, size in block_sizes(replicates, study.block):
         if number not in locations:
@@ -46,13 +46,13 @@ def unbroken_blocks(study: Study, locations: Mapping[int, BlockLocation], replic
         blocks, attempted, failed, warned = blocks + 1, attempted + entry.attempted, failed + entry.failed, warned + entry.warned
         if failed > study.max_failures:
             return UnbrokenBlocks(blocks, attempted, failed, stopped=True, warned=warned)
-        if entry.attempted < size:  # the short last block of a smaller design: what lies beyond it does not count yet
+        if entry.attempted < size:  # the short last block of a smaller design: later blocks do not count yet
             break
     return UnbrokenBlocks(blocks, attempted, failed, warned=warned)
 
 
 def missing_blocks(study: Study, locations: Mapping[int, BlockLocation], replicates: int) -> list[tuple[int, int]]:
-    """Number and size of each block that a cell still needs; none where failures stopped the cell."""
+    """Number and size of each missing block of a cell; none if failures stopped the cell."""
     if unbroken_blocks(study, locations, replicates).stopped:
         return []
     wanted = block_sizes(replicates, study.block)

@@ -35,10 +35,10 @@ def open_folder(resolved: ResolvedStudy, out: Path) -> RunFolder:
 
 
 def identity(resolved: ResolvedStudy) -> dict[str, Any]:
-    """What may not change in a folder.
+    """The settings that may not change in a folder.
 
-    That is everything but what may grow (cells, replicates, the precision to stop at; methods by `_add_methods`) and what no number
-    depends on (aims, limits, failures allowed).
+    These are all settings except those that may grow (cells, replicates, the precision to stop at; methods by `_add_methods`) and those
+    that no number depends on (aims, limits, allowed failures).
     """
     study = resolved.study
     pieces = {resolved.generate.name: resolved.generate.source, **{m.piece.name: m.piece.source for m in resolved.methods}}
@@ -55,7 +55,7 @@ def identity(resolved: ResolvedStudy) -> dict[str, Any]:
 
 
 def _add_methods(resolved: ResolvedStudy, out: Path) -> None:
-    """Let the methods of a folder grow: the manifest then says which were added, and blocks without them lack them (`added_methods`)."""
+    """Add methods to a folder: the manifest records them, and older blocks count as incomplete (`added_methods`)."""
     before, now, entropy = begun_before(out), identity(resolved), resolved.study.entropy
     then = before.get("config")
     if not isinstance(then, dict) or not all(isinstance(then.get(key), dict) for key in ("methods", "code")):
@@ -69,7 +69,7 @@ def _add_methods(resolved: ResolvedStudy, out: Path) -> None:
 
 
 def added_methods(folder: Path) -> list[list[str]]:
-    """The methods that were added to a folder, each time those of that time; a block that is older than the last time lacks some."""
+    """The methods of each addition to a folder; a block that is older than the last addition lacks some."""
     added = begun_before(folder).get(ADDED, [])
     if not isinstance(added, list) or not all(isinstance(part, list) and all(isinstance(name, str) for name in part) for part in added):
         raise InputError(f"{folder / 'manifest.json'}: '{ADDED}' is damaged; run the sweep again in another folder")
@@ -104,7 +104,7 @@ def _sizes(study: Study) -> dict[str, float]:
 
 
 def read_looks(folder: Path) -> dict[str, Any]:
-    """Read what the looks at the cells found; nothing where there was none."""
+    """Read the results of the looks at the cells; empty if there was none."""
     path = folder / LOOKS
     content = read_json(path) if path.is_file() else {"cells": {}}
     cells = content.get("cells") if isinstance(content, dict) else None
@@ -125,7 +125,7 @@ def _write_cells(path: Path, cells: Sequence[Cell], truths: Sequence[float]) -> 
 
 
 def is_locked(out: Path) -> bool:
-    """Whether a process, this one included, is running a sweep in a folder."""
+    """Whether a process (this one included) is running a sweep in a folder."""
     if not (out / LOCK).is_file():
         return False
     from filelock import FileLock, Timeout
@@ -139,7 +139,7 @@ def is_locked(out: Path) -> bool:
 
 @contextlib.contextmanager
 def locked(out: Path) -> Iterator[None]:
-    """Make a folder and keep others from writing into it. The system takes the lock back when the process ends, however it ends."""
+    """Make a folder and lock it against other writers. The system releases the lock when the process ends in any way."""
     if out.exists() and not out.is_dir():
         raise InputError(f"--out {out}: is a file, not a folder")
     out.mkdir(parents=True, exist_ok=True)

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-INDEX_KEY = b"sweep_ledger"  # not renamed with the code: files of earlier versions have it
+INDEX_KEY = b"sweep_ledger"  # not renamed, since files of earlier versions have it
 NO_ROWS = -1
 """Stands for the row group of a block in which every replicate failed."""
 
 MOST_ROWS = 100_000
-"""Rows in a row group, which is what is read at once: this bounds memory."""
+"""Rows in a row group, the unit of reading: this limits memory."""
 
 Part = tuple["pa.Table", list[BlockEntry]]
 """Results of some blocks, and their entries in the index."""
@@ -33,9 +33,9 @@ Part = tuple["pa.Table", list[BlockEntry]]
 
 @dataclass(frozen=True)
 class BlockLocation:
-    """Where a block's results are."""
+    """Location of a block's results."""
 
-    entry: BlockEntry  # what the index says of the block
+    entry: BlockEntry  # the index entry of the block
     file: str
     group: int  # row group in it; -1 where no replicate was completed
 
@@ -173,7 +173,7 @@ def _joined(parts: Iterable[Part], columns: Sequence[str]) -> Iterator[Part]:
 
 
 def write_failures(path: Path, failures: Sequence[tuple[BlockEntry, Failure]]) -> None:
-    """Write what raised, atomically."""
+    """Write failures, atomically."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -198,7 +198,7 @@ def write_failures(path: Path, failures: Sequence[tuple[BlockEntry, Failure]]) -
 
 
 def read_failures(paths: Iterable[Path]) -> pd.DataFrame:
-    """Read what raised, one row per failure."""
+    """Read failures, one row each."""
     import pandas as pd
 
     frames = [_read_whole(path, FAILURE_COLUMNS, "move it away: no result is in it") for path in paths]

@@ -31,15 +31,15 @@ class Results:
     Parameters
     ----------
     folder : Path
-        Folder of the sweep (what was given to ``--out``).
+        Folder of the sweep (the ``--out`` of its run).
     study : Study
-        Design of the sweep as it stands in the folder.
+        Design of the sweep in the folder.
     block_index : dict
-        Finished blocks: cell to number of the block to where its results are.
+        Finished blocks: cell to number of the block to the location of its results.
     columns : tuple of str
         Names of all results that methods returned, in order of appearance.
     targets : mapping of str to int
-        Replicates wanted, of the cells for which they differ from the study's.
+        Wanted replicates of the cells for which they differ from the study's.
     only : str, optional
         Hash of the one cell to read; by default all cells.
     """
@@ -73,7 +73,7 @@ class Results:
         Returns
         -------
         Results
-            What is on disk now; blocks that finish later are not in it.
+            The results on disk now, without blocks that finish later.
 
         Raises
         ------
@@ -84,7 +84,7 @@ class Results:
         if not (folder / CELLS).is_file():
             raise InputError(f"{folder}: holds no sweep (no {CELLS}); name the folder that was given to --out")
         block_index, columns, _ = read_all(folder / "blocks")
-        block_index, _ = split_by_methods(block_index, len(added_methods(folder)))  # blocks that lack a method do not count yet
+        block_index, _ = split_by_methods(block_index, len(added_methods(folder)))  # blocks without one of the methods do not count yet
         targets = {cell: looked["replicates"] for cell, looked in read_looks(folder)["cells"].items()}
         return cls(folder, Study.load(folder / STUDY), block_index, tuple(columns), targets)
 
@@ -136,7 +136,7 @@ class Results:
 
     @cached_property
     def wanted(self) -> dict[str, int]:
-        """Replicates that each cell is to have, by its hash."""
+        """Wanted replicates of each cell, by its hash."""
         return {cell.hash: self.targets.get(cell.hash, self.study.replicates) for cell in self._cells}
 
     @cached_property
@@ -178,7 +178,7 @@ class Results:
         pandas.DataFrame
             Columns ``cell, block, replicate, method`` and the results, in the order of blocks, then methods, then replicates. A frame
             holds whole blocks of one cell, at most about 100,000 rows (one block where that has more); a large cell comes in several.
-            Where it is cut depends on the design alone.
+            The cuts depend only on the design.
 
         Raises
         ------
@@ -228,7 +228,7 @@ class Results:
         return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=[*KEYS, *self.columns])
 
     def failures(self) -> pd.DataFrame:
-        """List what raised.
+        """List the failures.
 
         Returns
         -------
@@ -259,12 +259,12 @@ def read_results(folder: Path | str) -> Results:
     Parameters
     ----------
     folder : Path or str
-        Folder of the sweep (what was given to ``--out``).
+        Folder of the sweep (the ``--out`` of its run).
 
     Returns
     -------
     Results
-        What is on disk now; blocks that finish later are not in it.
+        The results on disk now, without blocks that finish later.
 
     Raises
     ------

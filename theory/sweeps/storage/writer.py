@@ -1,4 +1,4 @@
-"""The writer of finished blocks: a thread that puts them on disk twice a second.
+"""The writer of finished blocks: a thread that writes them to disk twice a second.
 
 A file appears whole or not at all, and carries its own index, so that results and index cannot disagree. Small files are merged, 64 at a
 time, so that a long run does not leave thousands. Of two entries for a block the one in the later file counts (a short last block that was
@@ -42,7 +42,7 @@ def read_all(folder: Path) -> tuple[BlockIndex, list[str], dict[str, int]]:
     for _ in range(TRIES):
         try:
             return _read_all(folder)
-        except FileNotFoundError:  # merged by a running sweep since the folder was listed: list it again
+        except FileNotFoundError:  # a running sweep has merged it since the folder was listed: list again
             continue
     raise InputError(f"{folder}: files come and go; try again when the sweep there has ended")
 
@@ -79,12 +79,12 @@ def split_by_methods(block_index: BlockIndex, additions: int) -> tuple[BlockInde
 
 
 def _under_limits(locations: dict[int, BlockLocation], limits: str) -> dict[int, BlockLocation]:
-    # a block that ran into other limits than today's runs again
+    # a block that reached other limits than the present ones runs again
     return {block: location for block, location in locations.items() if location.entry.limited in ("", limits)}
 
 
 class BlockWriter:
-    """Writes finished blocks from a thread of its own, so that workers do not wait for the disk."""
+    """Writes finished blocks in a separate thread, so that workers do not wait for the disk."""
 
     def __init__(self, folder: Path, limits: str = "", additions: int = 0, methods: int = 1) -> None:
         self.blocks, self.failures = folder / "blocks", folder / "failures"
@@ -128,7 +128,7 @@ class BlockWriter:
             self._raise()
 
     def flush(self) -> None:
-        """Wait until everything that came in is on disk."""
+        """Wait until all received blocks are on disk."""
         with self._changed:
             self._flush_now = True
             self._changed.notify_all()

@@ -338,7 +338,7 @@ def test_bad_input_is_one_line(sample: pd.DataFrame) -> None:
         performance(Table(sample.iloc[:0]))
     with pytest.raises(InputError, match="no column 'estimate'"):
         performance(Table(sample.drop(columns="estimate")))
-    with pytest.raises(InputError, match="'estimate' holds something that is not a number"):
+    with pytest.raises(InputError, match="'estimate' contains something that is not a number"):
         performance(Table(sample.assign(estimate="x")))
 
 

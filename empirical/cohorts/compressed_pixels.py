@@ -141,7 +141,7 @@ def serve() -> None:
     from pydicom.pixels import pixel_array
 
     source, answers = sys.stdin.buffer, os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what the library prints is no answer
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what the library prints must not reach the answer
     while True:
         try:
             frame, _, path = _receive(source).decode("utf-8", "surrogateescape").partition(" ")

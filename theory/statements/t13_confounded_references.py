@@ -145,7 +145,7 @@ def leak(delta: float, gamma: float, auroc_z: float, matching: str = "exact", ca
     (0.5, 0.0, 0.0)
     """
     shift, _ = moments(delta, gamma, auroc_z, matching, caliper)
-    require(shift[0] != 0, "delta, gamma: the query is not shifted, so there is no signal of which the reference could carry a share")
+    require(shift[0] != 0, "delta, gamma: the query is not shifted, so the reference cannot carry a share of the signal")
     return float(shift[1] / shift[0])
 
 

@@ -83,7 +83,7 @@ def leak_from_auroc(auc_single: ArrayLike, auc_reference: ArrayLike) -> Floats:
     (0.501, 0.0)
     """
     single, reference = share(auc_single, "auc_single"), share(auc_reference, "auc_reference")
-    require(single != 0.5, "auc_single = 0.5: the query alone tells nothing, so there is no signal of which the reference carries a share")
+    require(single != 0.5, "auc_single = 0.5: the query alone tells nothing, so the reference cannot carry a share of the signal")
     return ndtri(reference) / ndtri(single)
 
 

@@ -65,7 +65,7 @@ def matched_variance(k: ArrayLike, M: ArrayLike, g: ArrayLike = 1.0) -> Floats:
 
 def stated_error(params: Params) -> float:
     r"""Stated distance of the limit from the moment: twice the next term of the expansion, :math:`\frac jk\frac{|u^2-k|}{2(k+2)}ER^2`, with
-    :math:`u^2+k` in place of the difference."""
+    :math:`u^2+k` instead of the difference."""
     k, j, u = params["k"], params["j"], params["u"]
     limit = float(distance_moment(**params))
     return limit * j / k * (u**2 + k) / (k + 2) * float(distance_moment(k, params["M"], 2, u))

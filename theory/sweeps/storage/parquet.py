@@ -207,7 +207,7 @@ def read_failures(paths: Iterable[Path]) -> pd.DataFrame:
 
 def read_cells(path: Path) -> pd.DataFrame:
     """Read the cells of a sweep with their true values."""
-    return _read_whole(path, ("cell", "factors", "truth"), "run the sweep again, which writes it anew")
+    return _read_whole(path, ("cell", "factors", "truth"), "run the sweep again, which rewrites it")
 
 
 def _read_whole(path: Path, columns: Sequence[str], advice: str) -> pd.DataFrame:

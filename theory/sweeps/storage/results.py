@@ -144,7 +144,7 @@ class Results:
         table = read_cells(self.folder / CELLS)
         known = dict(zip(table["cell"], table["truth"], strict=True))
         if any(not isinstance(known.get(cell.hash), float) for cell in self._cells):
-            raise InputError(f"{self.folder / CELLS}: has not all cells of {STUDY}; run the sweep again, which writes it anew")
+            raise InputError(f"{self.folder / CELLS}: lacks some cells of {STUDY}; run the sweep again, which rewrites it")
         return known
 
     @property

@@ -42,11 +42,10 @@ def _comparisons(out: Path) -> list[str]:
     """The study's comparisons of arms, one line each, if there are any."""
     from see_in_pairs.files import read_table
 
-    if not (out / "comparisons.csv").is_file():
+    path = out / "comparisons.csv"
+    if not path.is_file() or not path.read_text(encoding="utf-8").strip():  # a study may have none
         return []
-    table = read_table(out / "comparisons.csv")
-    if table.empty:
-        return []
+    table = read_table(path)
     interval = [f"{row.difference:+.3f} [{row.low:+.3f}, {row.high:+.3f}]" for row in table.itertuples()]
     shown = table.assign(arms=table["a"] + " minus " + table["b"], difference=interval, patients=table["n_train"])
     return shown[["cohort", "arms", "kind", "patients", "seeds", "difference"]].to_string(index=False).splitlines()

@@ -64,6 +64,7 @@ beside |= {"index": [], "install": ["page-toc"], "gallery/**": ["page-toc", "sg_
 html_theme_options = {
     "logo": {"image_light": "_static/logo.svg", "image_dark": "_static/logo-dark.svg", "text": "see-in-pairs"},
     "header_links_before_dropdown": 8,
+    "navbar_persistent": ["search-button"],  # as a symbol: the field would take a line of its own
     "navigation_with_keys": False,
     "show_prev_next": True,
     "show_toc_level": 2,

@@ -132,7 +132,7 @@ def _narrow(image: Image.Image) -> Image.Image:
 
     pixels = np.asarray(image, dtype=np.float64)
     if not np.isfinite(pixels).all():
-        raise ValueError(f"{int((~np.isfinite(pixels)).sum())} pixels are infinite or no number")
+        raise ValueError(f"{int((~np.isfinite(pixels)).sum())} pixels are infinite or not a number")
     if "transparency" in image.info:
         raise ValueError("it is a 16-bit image with a transparent gray level; save it without transparency")
     low, high = float(pixels.min()), float(pixels.max())

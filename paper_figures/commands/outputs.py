@@ -59,7 +59,10 @@ def figures(
 
 
 def report(out: Out = DEFAULT_OUT, seed: NoSeed = 0, quiet: Quiet = False) -> None:
-    """Write the report of an output folder, one page that needs no network and no other file."""
+    """Write the report of an output folder: one page, no network.
+
+    It needs no other file.
+    """
     from paper_figures.outputs import write_report
 
     log(f"write the report of {out} (seed {seed} is not used: nothing here is random)" if seed else f"write the report of {out}", quiet)

@@ -263,7 +263,7 @@ def test_a_wrong_calibration_folder_is_found_before_the_scoring_and_can_be_put_r
     config = settings(phantom, arms=[{"arm": "single"}])
     for wrong, message in (
         (tmp_path / "nothing", "calibrate_on: .*no such records file"),
-        (tmp_path / "val", "holds no records of single"),
+        (tmp_path / "val", "contains no records of single"),
     ):
         if wrong.name == "val":
             evaluate_with_reports(settings(phantom, arms=[{"arm": "duplicate"}], split="val"), wrong, quiet=True)

@@ -92,7 +92,7 @@ def test_what_cannot_be_deterministic_is_one_line(monkeypatch: pytest.MonkeyPatc
         raise RuntimeError("shapes do not match")
     monkeypatch.setenv(WORKSPACE, ":0:0")
     with (
-        pytest.raises(InputError, match=r"WORKSPACE_CONFIG is ':0:0'; begin anew with CUBLAS_WORKSPACE_CONFIG=:4096:8"),
+        pytest.raises(InputError, match=r"WORKSPACE_CONFIG is ':0:0'; start again with CUBLAS_WORKSPACE_CONFIG=:4096:8"),
         deterministic_kernels(True),
     ):
         pass

@@ -194,7 +194,7 @@ def test_the_card_names_a_base_on_the_hub_as_the_hub_does(phantom: Cohort) -> No
 @pytest.mark.parametrize(
     ("losses", "looks", "told"),
     [
-        ([], [], "The training loss was not recorded, or was never finite.\nNo validation loss was looked at."),
+        ([], [], "The training loss was not recorded, or was never finite.\nNo validation loss was computed."),
         ([1.25], [float("nan")], "at the last step: 1.2500; one step says nothing about its spread.\nThe validation loss was never"),
         ([1.0, 2.0, float("nan")], [float("nan"), 0.5], "over the last 2 steps: mean 1.5000 (95 % interval over steps -4.8531 to 7.8531"),
     ],

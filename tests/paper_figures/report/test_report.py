@@ -235,7 +235,7 @@ def test_order_of_commands_is_told(out: Path, capsys: pytest.CaptureFixture[str]
 def test_claims_and_controls_that_are_not_ours_are_one_line(complete: Path, tmp_path: Path, name: str) -> None:
     shutil.copytree(complete, tmp_path / "out", ignore=shutil.ignore_patterns("masks"))
     whole = (tmp_path / "out" / name).read_text()
-    said = rf"{name}: (is not what 'see-in-pairs claims' writes|not a ledger of this version; write it again)"
+    said = rf"{name}: (is not what 'see-in-pairs claims' writes|not the claims file of this version; write it again)"
     for content in ("null", '"x"', "{}", "[1e999]", '[{"id": 1}]', whole.replace('"reason"', '"other"')):
         (tmp_path / "out" / name).write_text(content)
         with pytest.raises(InputError, match=said):

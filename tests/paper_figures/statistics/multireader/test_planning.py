@@ -142,7 +142,7 @@ def test_more_of_everything_shows_more() -> None:
 def test_sizes_that_no_study_has(sizes: tuple[int, int, int], line: str) -> None:
     with pytest.raises(InputError, match=line):
         planned_power(KNOWN, 0.1, *sizes)
-    with pytest.raises(InputError, match="one of them"):
+    with pytest.raises(InputError, match="give either power or half_width"):
         patients_for(KNOWN, 0.1, 3)
     with pytest.raises(InputError, match="0 or more"):
         ContrastVariance(-1.0, 1.0)

@@ -146,7 +146,7 @@ def test_sizes_that_no_study_has(sizes: tuple[int, int, int], line: str) -> None
         patients_for(KNOWN, 0.1, 3)
     with pytest.raises(InputError, match="0 or more"):
         ContrastVariance(-1.0, 1.0)
-    with pytest.raises(InputError, match="patient_df is a number"):
+    with pytest.raises(InputError, match="patient_df must be a number"):
         ContrastVariance(1.0, 1.0, patient_df="x")  # type: ignore[arg-type]
     with pytest.raises(InputError, match="draws: give at least 1"):
         planned_power(KNOWN, 0.1, 3, 100, draws=0)

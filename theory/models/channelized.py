@@ -334,7 +334,7 @@ def detectability(
     clusters : array_like, shape (n,), optional
         The patient of each query, where patients have several: the interval is then a jackknife over patients.
     level : float, default 0.95
-        Confidence level.
+        Share of samples in which the interval covers the true value, between 0 and 1.
 
     Returns
     -------
@@ -407,7 +407,7 @@ def gain(
     clusters : array_like, shape (n,), optional
         The patient of each query; every image is its own cluster when not given.
     level : float, default 0.95
-        Confidence level.
+        Share of samples in which the interval covers the true value, between 0 and 1.
 
     Returns
     -------

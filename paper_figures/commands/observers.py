@@ -33,14 +33,16 @@ def observers(
     from empirical.cohorts import Cohort
     from paper_figures.observers.config import ObserversConfig
     from paper_figures.observers.figure import save_ladder
-    from paper_figures.observers.ladder import build_ladder
+    from paper_figures.observers.ladder import build_ladder, study_table
     from see_in_pairs.configs import load_config
     from see_in_pairs.files import write_text
     from see_in_pairs.runs import RunFolder
 
     loaded = Cohort.load(cohort)
     settings = load_config(ObserversConfig, find_config(config, CONFIGS, "observers"), changes or ())
-    inputs = [cohort / "cohort.parquet"] + ([settings.study / "study.csv"] if settings.study else [])
+    inputs = [cohort / "cohort.parquet"]
+    if settings.study is not None:
+        inputs.append(study_table(settings.study))
     with RunFolder(out, "observers", settings.model_dump(mode="json") | {"cohort": loaded.hash}, seed=seed, inputs=inputs) as run:
         ladder = build_ladder(loaded, settings, seed, quiet)
         run.count("left_out", ladder.left_out)

@@ -88,6 +88,13 @@ class ObserversConfig(StrictConfig):
     study: Path | None = None
     study_cohort: str = ""
 
+    @field_validator("centre")
+    @classmethod
+    def _is_in_the_image(cls, centre: tuple[float, float] | None) -> tuple[float, float] | None:
+        if centre is not None and not all(0 < part < 1 for part in centre):
+            raise ValueError("row and column are shares of the image's height and width, between 0 and 1")
+        return centre
+
     @field_validator("observers")
     @classmethod
     def _in_order(cls, observers: list[str]) -> list[str]:

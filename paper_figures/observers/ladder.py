@@ -15,6 +15,7 @@ from paper_figures.observers.config import ObserversConfig
 from paper_figures.statistics import random_factors_contrast
 from see_in_pairs.console import log, progress
 from see_in_pairs.errors import InputError
+from see_in_pairs.files import read_table
 from theory.models.channelized import ChannelizedObserver, channel_profiles, detectability, gain, learn
 
 if TYPE_CHECKING:
@@ -32,6 +33,9 @@ IDEAL, LIMIT, LEARNED, FEATURES, MODEL = (
     "finetuned model",
 )
 """Kinds of observers, from all parameters known to all learned."""
+
+DEFAULT_SIZE = 64
+"""Side in pixels to which real images are scaled."""
 
 FEWEST_SHARED = 10
 """Samples of training patients, shared by all observers: fewer give no interval for new ones (docs: all random factors at once)."""
@@ -71,26 +75,31 @@ def build_ladder(cohort: Cohort, config: ObserversConfig, seed: int, quiet: bool
     InputError
         When a split has too few patients, a reference cannot be chosen, or a lesion's place is not known.
     """
-    places, known, lesions = _places(cohort, config)
-    profiles = _profiles(config)
+    truth = _truth(cohort)
+    places, known, lesions = _places(cohort, config, truth)
+    side, size = config.channels.side, None if truth is not None else config.channels.size or DEFAULT_SIZE
+    profiles = channel_profiles((side, side), config.channels.kind, width=config.channels.width, number=config.channels.number)
     seen, left_out = {}, 0
-    for split in ("train", "test"):
+    for number, split in enumerate(("train", "test")):
         assignment = choose_references(cohort, split, config.references, seed, model=config.features, quiet=quiet)
-        size = None if _truth(cohort) is not None else config.channels.size or 64
-        table = channel_outputs(
-            cohort, split, profiles, places if not (known and split == "train") else places[:1], assignment.references(),
-            size=size, lesions=lesions, quiet=quiet,
-        )  # fmt: skip
+        channels = profiles.reshape(-1, side, side)
+        table = channel_outputs(cohort, split, channels, places, assignment.references(), size=size, lesions=lesions, quiet=quiet)
         left_out += table.attrs["left_out"]
         if table.attrs["left_out"]:
             log(f"{table.attrs['left_out']} {split} queries have no reference, and are left out", quiet)
-        seen[split] = _seen(table, np.random.default_rng([seed, len(split)]))
+        seen[split] = _seen(table, np.random.default_rng([seed, number]))
     sources: dict[str, tuple[Seen, Seen, float | str]] = {LEARNED: (seen["train"], seen["test"], 0.0)}
     if config.features is not None:
         log(f"vision features of {config.features.name}", quiet)
         sources[FEATURES] = (*(_features(cohort, config, one, quiet) for one in seen.values()), "ledoit_wolf")  # type: ignore[assignment]
     scores = {source: _learn_all(source, config, *parts, seed, quiet) for source, parts in sources.items()}
-    areas, gains, single = _ideal(cohort, known), [], []
+    if not any(scores.values()):
+        ill = len(np.unique(seen["train"].patients[seen["train"].diseased]))
+        raise InputError(
+            f"train_patients: {', '.join(map(str, config.train_patients))}: nothing can be learned; the cohort has {ill} diseased of "
+            f"{len(np.unique(seen['train'].patients))} training patients with references, and an observer needs more patients than weights"
+        )
+    areas, gains, single = _ideal(truth), [], []
     limit, limit_gains = _limit(config, seen) if known else ([], [])
     areas += limit
     gains += limit_gains
@@ -100,7 +109,7 @@ def build_ladder(cohort: Cohort, config: ObserversConfig, seed: int, quiet: bool
         gains += differences
         single += each
     if config.study is not None:
-        areas += _study_areas(config)
+        areas += _study_areas(config.study, config.study_cohort)
     return Ladder(pd.DataFrame(areas), pd.DataFrame(gains), pd.DataFrame(single), left_out)
 
 
@@ -111,21 +120,14 @@ def _truth(cohort: Cohort) -> Any:
     return PhantomTruth.load(path) if path.is_file() else None
 
 
-def _profiles(config: ObserversConfig) -> Floats:
-    side = config.channels.side
-    made = channel_profiles((side, side), config.channels.kind, width=config.channels.width, number=config.channels.number)
-    return made.reshape(-1, side, side)
-
-
-def _places(cohort: Cohort, config: ObserversConfig) -> tuple[NDArray[np.intp], bool, dict[str, tuple[int, int]]]:
+def _places(cohort: Cohort, config: ObserversConfig, truth: Any) -> tuple[NDArray[np.intp], bool, dict[str, tuple[int, int]]]:
     """Candidate places (L, 2), whether the place is known, and, if not, the place of the lesion in each diseased query."""
-    truth = _truth(cohort)
     known = config.place == "known" or (config.place is None and (truth is None or truth.place == "fixed"))
     if truth is not None:
         shape, own = truth.shape, np.asarray(truth.places).round().astype(int)
         centre = np.asarray(truth.centre).round().astype(int)
     else:
-        size = config.channels.size or 64
+        size = config.channels.size or DEFAULT_SIZE
         shape, centre = (size, size), np.array([size // 2, size // 2])
         step = max(1, round(size / np.sqrt(config.scanned)))
         own = np.stack(np.meshgrid(*[np.arange(step // 2, size, step)] * 2, indexing="ij"), axis=-1).reshape(-1, 2)
@@ -143,6 +145,8 @@ def _places(cohort: Cohort, config: ObserversConfig) -> tuple[NDArray[np.intp], 
             mask = cohort.mask(item)
             if mask is None:
                 raise InputError(f"place: scan: the diseased query '{item}' has no mask, so its lesion's place is not known")
+            if not mask.any():
+                raise InputError(f"place: scan: the mask of '{item}' is empty, so its lesion's place is not known")
             rows, columns = np.nonzero(mask)
             lesions[str(item)] = (
                 round(rows.mean() * shape[0] / mask.shape[0]), round(columns.mean() * shape[1] / mask.shape[1]),
@@ -187,6 +191,9 @@ def _learn_all(source: str, config: ObserversConfig, train: Seen, test: Seen, sh
             rules = [_rule(train, sample, observer, shrinkage) for sample in samples if sample is not None]
             if rules and all(rule is not None for rule in rules):
                 found[observer, size] = np.stack([rule.scores(test.query, test.reference) for rule in rules])  # type: ignore[union-attr]
+            else:
+                why = "more weights than patients" if rules else "the cohort has fewer of a class"
+                log(f"{source}, {observer}: not learned from {size} training patients ({why})", quiet)
     return found
 
 
@@ -213,10 +220,9 @@ def _row(source: str, observer: str, patients: float, value: float, low: float, 
     return {"source": source, "observer": observer, "train_patients": patients, "value": value, "low": low, "high": high} | more
 
 
-def _ideal(cohort: Cohort, known: bool) -> list[dict[str, Any]]:
+def _ideal(truth: Any) -> list[dict[str, Any]]:
     from paper_figures.results.ideal_observer import ideal_auroc
 
-    truth = _truth(cohort)
     if truth is None:
         return []
     found = ideal_auroc(truth)
@@ -273,16 +279,22 @@ def _tested(source: str, config: ObserversConfig, scores: Scores, test: Seen) ->
     return areas, gains, each
 
 
-def _study_areas(config: ObserversConfig) -> list[dict[str, Any]]:
-    """Areas of a training study's arms ``single`` and ``pair``, from its table."""
-    path = Path(config.study or "") / "study.csv"
+def study_table(folder: Path) -> Path:
+    """The table of areas of a training study."""
+    path = folder / "study.csv"
     if not path.is_file():
         raise InputError(f"study: {path}: no such file; name the folder of a finished training study")
-    table = pd.read_csv(path)
-    rows = table[(table["cohort"] == config.study_cohort) & table["arm"].isin(["single", "pair"]) & (table["n_train"] > 0)]
+    return path
+
+
+def _study_areas(study: Path, cohort: str) -> list[dict[str, Any]]:
+    """Areas of a training study's arms ``single`` and ``pair``, from its table."""
+    path = study_table(study)
+    table = read_table(path)
+    rows = table[(table["cohort"] == cohort) & table["arm"].isin(["single", "pair"]) & (table["n_train"] > 0)]
     if rows.empty:
         names = ", ".join(sorted(set(table["cohort"])))
-        raise InputError(f"study_cohort: '{config.study_cohort}' has no trained arm 'single' or 'pair' in {path} (cohorts: {names})")
+        raise InputError(f"study_cohort: '{cohort}' has no trained arm 'single' or 'pair' in {path} (cohorts: {names})")
     observers = {"single": "single", "pair": "joint"}
     return [
         _row(MODEL, observers[row["arm"]], row["n_train"], row["auroc"], row["low"], row["high"], method="as in the study")

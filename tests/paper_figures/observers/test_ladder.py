@@ -107,6 +107,16 @@ def test_the_command(phantom, tmp_path, capsys):
     assert (tmp_path / "out" / "observers.csv").read_bytes() == before
 
 
+def test_what_was_not_learned_is_said(phantom, capsys):
+    settings = SMALL | {"train_patients": [8, 20, 1000], "trainings": 2, "observers": ["single", "joint"]}
+    build_ladder(phantom, ObserversConfig(**settings), seed=0, quiet=False)
+    said = capsys.readouterr().err
+    assert "channelised, joint: not learned from 8 training patients (more weights than patients)" in said
+    assert "channelised, single: not learned from 1000 training patients (the cohort has fewer of a class)" in said
+    with pytest.raises(InputError, match="nothing can be learned; the cohort has"):
+        build_ladder(phantom, ObserversConfig(**(settings | {"train_patients": [1000]})), seed=0)
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -114,6 +124,8 @@ def test_the_command(phantom, tmp_path, capsys):
         ("observers=[both]", "observers"),
         ("train_patients=[]", "train_patients"),
         ("place=here", "place"),
+        ("centre=[5, 0.5]", "between 0 and 1"),
+        ("study=nowhere", "no such file"),
     ],
 )
 def test_a_wrong_setting_is_one_line(phantom, tmp_path, capsys, change, words):

@@ -198,7 +198,7 @@ def plot_flip_table(
         raise InputError(f"{', '.join(arms)}: give two arms on the same items, with as many trainings")
     first, trainings = scores[0], len(scores[0].logit)
     cut = np.log(threshold) - np.log1p(-threshold) if _are_probabilities(records) and 0 < threshold < 1 else threshold
-    right = [(one.logit >= cut) == one.positive for one in scores]
+    right = [(one.ranked >= cut) == one.positive for one in scores]  # an item without a score is wrong in either class
     with _axes(ax, (9.0, 4.2)) as axes:
         ticks: list[tuple[int, str]] = []
         for number, (name, members) in enumerate({"positive": first.positive, "negative": ~first.positive}.items()):
@@ -330,7 +330,7 @@ def plot_learning_curve(study: pd.DataFrame | Path | str, *, cohort: str | None 
     rows = rows.assign(**{name: empty for name, empty in (("cohort", ""), ("by_seed", ""), ("ideal", np.nan)) if name not in rows.columns})
     cohorts = list(dict.fromkeys(rows["cohort"]))
     if (cohort is None and len(cohorts) > 1) or cohort not in (None, *cohorts):
-        raise InputError(f"{source}: holds the cohorts {first_few(cohorts, 6)}; name one of them with cohort=")
+        raise InputError(f"{source}: has the cohorts {first_few(cohorts, 6)}; name one of them with cohort=")
     rows = rows[rows["cohort"] == (cohorts[0] if cohort is None else cohort)]
     if settings is not None and settings.is_file():
         looks = arm_looks(parse_config(StudyConfig, read_json_object(settings), str(settings)))
@@ -382,7 +382,7 @@ def _records(given: Table, positive: Sequence[object]) -> Records:
     if lacking := {"item_id", "label"} - set(table.columns):
         raise InputError(f"the table lacks {', '.join(sorted(lacking))}; it needs item_id, label and score, or the columns of records")
     labels = set(table["label"].unique())
-    detected = tuple(positive) or named or ((1,) if labels <= {0, 1} else ())
+    detected = ((positive,) if isinstance(positive, str) else tuple(positive)) or named or ((1,) if labels <= {0, 1} else ())
     if not detected or not labels & set(detected):
         raise InputError(f"which labels are positive? There are {first_few(sorted(map(str, labels)), 6)}; name them with positive=")
     if set(COLUMNS) - set(table.columns):

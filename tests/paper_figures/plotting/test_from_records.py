@@ -82,6 +82,14 @@ def test_flips_are_those_of_the_statistics() -> None:
         plot_flip_table(pd.concat([scores("single", 1.0)[:100], scores("pair", 2.0)]), ax=axes())
 
 
+def test_an_item_without_a_score_is_wrong() -> None:
+    single = scores("single", 20.0)  # every answer is right
+    pair = single.assign(arm="pair")
+    pair.loc[pair["label"] == 0, "score"] = pair["score"].where(pair.index > 3)
+    ax = plot_flip_table(pd.concat([single, pair]), threshold=0.5, ax=axes())
+    assert sorted(text.get_text().strip() for text in ax.texts) == ["0", "0", "0", "2"]
+
+
 def test_records_a_file_and_a_folder_give_the_same_picture(tmp_path: Path) -> None:
     rows = []
     for arm, shift in (("single", 1.0), ("pair", 2.0)):
@@ -149,7 +157,7 @@ def test_a_learning_curve_takes_a_study_or_its_table(tmp_path: Path) -> None:
         assert [tick.get_text() for tick in ax.get_xticklabels()] == ["off the shelf", "400"]
         assert ax.get_legend_handles_labels()[1][:2] == ["single image", "pair"]
     two = pd.concat([table, table.assign(cohort="b")])
-    with pytest.raises(InputError, match="holds the cohorts a, b; name one"):
+    with pytest.raises(InputError, match="has the cohorts a, b; name one"):
         plot_learning_curve(two, ax=axes())
     assert plot_learning_curve(two, cohort="b", ax=axes()).get_ylabel() == "AUROC"
     with pytest.raises(InputError, match="lacks the column"):

@@ -31,6 +31,11 @@ LARGEST_INTEGER = 2**63 - 1
 """Largest integer of arrays and files; a larger one would fail deep in a library."""
 
 
+def unset(value: Any) -> bool:
+    """For ``Field(exclude_if=unset)``: leave a key that is not set out of a run's identity, which then stays that of earlier versions."""
+    return value is None
+
+
 class StrictConfig(BaseModel):
     """Base of every config: immutable; an unknown key is an error, and so is a value that cannot be computed with or saved.
 

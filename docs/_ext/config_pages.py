@@ -22,6 +22,7 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
     "empirical.training.config.FinetuneConfig": {
         "What is trained, on what": (
             "cohort", "arm", "model", "prompts", "method", "lora", "n_train", "curriculum", "references_per_query",
+            "augmentation",
         ),
         "How long, in which steps": (
             "steps", "batch_size", "gradient_accumulation", "learning_rate", "warmup", "weight_decay", "adam_beta2", "max_grad_norm",
@@ -140,6 +141,7 @@ SECTIONS = {
     "empirical.vlm.inference.batch_scorer.SpeedConfig": "speed",
     "empirical.training.config.LoraConfig": "lora",
     "empirical.training.config.CurriculumConfig": "curriculum",
+    "empirical.training.config.AugmentationConfig": "augmentation",
     "empirical.training.config.EarlyStopping": "early-stopping",
     "empirical.cohorts.phantom.config.PhantomConfig": "phantom",
     "empirical.cohorts.phantom.config.Shares": "shares",

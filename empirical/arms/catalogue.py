@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
-from pydantic import field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from empirical.arms.images import other_cohort_name, synthetic_name
 from empirical.references import ReferenceConfig
-from see_in_pairs.configs import StrictConfig
+from see_in_pairs.configs import StrictConfig, unset
 from see_in_pairs.errors import InputError
 
 if TYPE_CHECKING:
@@ -115,7 +115,14 @@ def find_in_other_cohort(context: ArmContext) -> Assignment:
 
 
 _BLOCKS = (
-    Arm(name="single", shows="the query alone", isolates="nothing: it is the baseline", expects="", wording="single"),
+    Arm(
+        name="single",
+        shows="the query alone",
+        isolates="nothing: it is the baseline",
+        expects="",
+        wording="single",
+        accepts=("extra_healthy",),
+    ),
     Arm(
         name="pair",
         shows="one healthy reference and the query",
@@ -241,6 +248,9 @@ class ArmConfig(StrictConfig):
         For ``wrong_modality``: folder of a cohort with another modality.
     per_site : bool, default False
         For ``fixed``: one reference for each site.
+    extra_healthy : ReferenceConfig, optional
+        For ``single``, in training only: references of the training queries as further healthy cases, each shown alone (T4.5). They take
+        turns with the healthy queries, so that classes are shown as often as without them.
     run_id : str, optional
         A name for the run in the records and for its files: letters, digits and ``. _ + = -``; by default made of arm and strategy.
     """
@@ -249,6 +259,7 @@ class ArmConfig(StrictConfig):
     references: ReferenceConfig | None = None
     other_cohort: str | None = None
     per_site: bool = False
+    extra_healthy: ReferenceConfig | None = Field(default=None, exclude_if=unset)
     run_id: str | None = None
 
     @model_validator(mode="before")

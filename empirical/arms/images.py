@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 MARK = "//"
 """First character of a name that is not an item id."""
 GRAY = 128
+AUGMENTED = "augmented"
+"""Kind of an image as one row of a training shows it."""
 KEPT_BYTES = 2**30
 """Most bytes of decoded images that a process keeps: images are used again in every epoch and arm, and reading one takes milliseconds."""
 
@@ -30,6 +32,13 @@ KEPT_BYTES = 2**30
 def synthetic_name(kind: str, query: str, seed: int = 0) -> str:
     """Name a synthetic image, of a kind in `SYNTHETIC`, made for a query."""
     return MARK.join(["", kind, str(seed), query])
+
+
+def augmented_name(name: str, seed: int, noise_sd: float, shift: tuple[int, int]) -> str:
+    """Name an image with fresh noise and a shift (rows down, columns to the right); a synthetic image stays as it is."""
+    if name.startswith(MARK) and name.split(MARK, 2)[1] in SYNTHETIC:
+        return name
+    return MARK.join(["", AUGMENTED, ",".join(map(repr, (seed, noise_sd, *shift))), name])
 
 
 def other_cohort_name(cohort: str, item_id: str) -> str:
@@ -48,6 +57,8 @@ def image_source(cohort: Cohort) -> Callable[[str], Image]:
     def read(name: str) -> Image:
         nonlocal room
         image = kept.get(name)
+        if image is None and name.startswith(MARK + AUGMENTED + MARK):
+            return make(name)  # shown once
         if image is None:  # two threads may read the same image at the same time: it is then counted twice, which is safe (less room)
             image = make(name)
             size = 3 * image.width * image.height
@@ -61,6 +72,9 @@ def image_source(cohort: Cohort) -> Callable[[str], Image]:
         _, kind, first, rest = name.split(MARK, 3)
         if kind == "other":
             return _cohort(rest).image(first)
+        if kind == AUGMENTED:
+            seed, noise_sd, down, right = first.split(",")
+            return augmented(read(rest), rest, int(seed), float(noise_sd), (int(down), int(right)))
         return SYNTHETIC[kind](read(rest), int(first), rest)
 
     return read
@@ -82,7 +96,7 @@ def _item(cohort: Cohort, name: str) -> tuple[Cohort, str]:
     if not name.startswith(MARK):
         return cohort, name
     _, kind, first, rest = name.split(MARK, 3)
-    return (_cohort(rest), first) if kind == "other" else (cohort, rest)
+    return (_cohort(rest), first) if kind == "other" else _item(cohort, rest)
 
 
 def image_area(cohort: Cohort, name: str) -> int:
@@ -127,6 +141,21 @@ def noise(query: Image, seed: int, item_id: str) -> Image:
     levels = np.asarray(query.convert("L"), dtype=float)
     values = query_rng(seed, item_id).normal(levels.mean(), levels.std(), levels.shape)
     return Image.fromarray(np.clip(np.rint(values), 0, 255).astype(np.uint8)).convert("RGB")
+
+
+def augmented(image: Image, name: str, seed: int, noise_sd: float, shift: tuple[int, int]) -> Image:
+    """Shift an image (pixels of its edge fill what is left free), and add normal noise, the same to all colours.
+
+    The noise depends on seed and name alone: an image that is shown twice in a row stays the same image twice.
+    """
+    from PIL import Image
+
+    from empirical.references.candidates import query_rng
+
+    levels = np.asarray(image.convert("RGB"), dtype=float)
+    rows, columns = (np.clip(np.arange(side) - by, 0, side - 1) for side, by in zip(levels.shape[:2], shift, strict=True))
+    noise = query_rng(seed, name).normal(0, noise_sd, levels.shape[:2])[..., None]
+    return Image.fromarray(np.clip(np.rint(levels[rows][:, columns] + noise), 0, 255).astype(np.uint8))
 
 
 SYNTHETIC: dict[str, Callable[[Image, int, str], Image]] = {"blank": blank, "noise": noise}

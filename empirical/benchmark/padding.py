@@ -24,7 +24,7 @@ def count_padding(config: FinetuneConfig, most: int, *, quiet: bool = False) -> 
     Returns ``rows, batch_size, fewest_tokens, most_tokens, padding, padding_by_length``; both shares are counted, not estimated.
     """
     cohort = Cohort.load(Path(config.cohort))
-    _, examples = planned_examples(cohort, DataOrder.of(config), config.arm, config.prompts, config.model)
+    examples = planned_examples(cohort, DataOrder.of(config), config.arm, config.prompts, config.model).examples
     vlm = load_vlm(config.model)
     lengths = _lengths(Encoder(vlm.processor, vlm.family, image_source(cohort)), examples[:most], quiet)
     return {

@@ -53,6 +53,41 @@ class StopOnNonFinite(TrainerCallback):
                 )
 
 
+class StopWithoutFall(TrainerCallback):
+    """Stop after `patience` validations in a row without a fall of more than `least`, counted once the loss has been under `below`.
+
+    transformers' own callback counts from the start, so it may stop on the plateau of the first steps; and it forgets its count when a run
+    is resumed. This one counts in the history, which a checkpoint keeps.
+    """
+
+    def __init__(self, patience: int, least: float, below: float) -> None:
+        self.patience, self.least, self.below = patience, least, below
+
+    def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Look at all validations so far."""
+        losses = [float(row["eval_loss"]) for row in state.log_history if "eval_loss" in row]
+        if validations_without_fall(losses, self.least, self.below) >= self.patience:
+            control.should_training_stop = True
+
+
+def validations_without_fall(losses: Sequence[float], least: float, below: float = math.inf) -> int:
+    """Count the last validations whose loss did not fall by more than `least` under the best before, from the first one under `below`.
+
+    Examples
+    --------
+    >>> validations_without_fall([0.5, 0.4, 0.45, 0.41], least=0)
+    2
+    >>> validations_without_fall([0.35, 0.36, 0.35], least=0, below=0.34)
+    0
+    """
+    count, best, counts = 0, math.inf, False
+    for loss in losses:
+        counts = counts or loss < below
+        count = 0 if best - loss > least or not counts else count + 1
+        best = min(best, loss)
+    return count
+
+
 class StepProgress(TrainerCallback):
     """Advances a progress bar with every step, and shows the loss beside it."""
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from empirical.arms import ArmConfig
 from empirical.prompts.templates import PromptConfig
 from empirical.vlm.config import ModelConfig
-from see_in_pairs.configs import Count, SeedNumber, StrictConfig, Threads
+from see_in_pairs.configs import Count, SeedNumber, StrictConfig, Threads, unset
 
 Method = Literal["full", "lora"]
 """What is trained: every weight, or low-rank adapters only."""
@@ -52,6 +52,30 @@ class CurriculumConfig(StrictConfig):
     target: float = 1.0
 
 
+class AugmentationConfig(StrictConfig):
+    """New noise and a new shift each time a row is shown in training; never in validation and evaluation.
+
+    Both are drawn from the run's seed, the step and the row, so that a resumed run shows the same pictures. Images that are no items
+    (the arms ``blank`` and ``noise``) stay as they are.
+
+    Parameters
+    ----------
+    noise_sd : float
+        Standard deviation of normal noise that is added to each image, in gray levels.
+    shift : int
+        Largest shift in pixels, down or up and to either side. All images of a row are shifted alike, so that they still compare.
+    """
+
+    noise_sd: float = Field(default=0.0, ge=0, le=255)
+    shift: int = Field(default=0, ge=0, le=10_000)
+
+    @model_validator(mode="after")
+    def _does_something(self) -> Self:
+        if not (self.noise_sd or self.shift):
+            raise ValueError("give noise_sd or shift, or leave augmentation out")
+        return self
+
+
 class EarlyStopping(StrictConfig):
     """Stop when the validation loss no longer falls, and keep the best weights. The test split is never used.
 
@@ -63,11 +87,19 @@ class EarlyStopping(StrictConfig):
         Validations without a fall after which training ends.
     least : float
         Smallest fall that counts, in nats per answer token.
+    within : float, optional
+        Patience counts only once the loss has left the plateau of the start: from the first validation whose loss is more than this
+        share below that of a model that knows how often each answer is right, but ignores the pictures. By default it always counts.
+    share : float, optional
+        Validate on this share of the training patients, drawn by the seed from each class, and do not train on them; `n_train` counts
+        them too. By default the ``val`` split validates.
     """
 
     every: Count = 50
     patience: Count = 3
     least: float = Field(default=0.0, ge=0)
+    within: float | None = Field(default=None, gt=0, lt=1, exclude_if=unset)
+    share: float | None = Field(default=None, gt=0, le=0.5, exclude_if=unset)
 
 
 class ScheduleConfig(StrictConfig):
@@ -120,6 +152,8 @@ class FinetuneConfig(ScheduleConfig):
     references_per_query : int
         Pair augmentation: show each query with this many different references (or sets of them) in turn, one each time. With
         1, the control with the same number of steps, it is always shown with the same one (T11, iv).
+    augmentation : AugmentationConfig, optional
+        Fresh noise and joint shifts of the images of each row; by default none. Features of a frozen vision tower are then not stored.
     steps, batch_size, gradient_accumulation : int
         Optimiser steps, rows per device and forward pass, and forward passes per step.
     learning_rate, warmup, weight_decay, adam_beta2, max_grad_norm : float
@@ -132,7 +166,7 @@ class FinetuneConfig(ScheduleConfig):
     features_folder : str, optional
         Keep image features there between runs, too.
     early_stopping : EarlyStopping, optional
-        By the loss on the ``val`` split, shown as the arm shows training items.
+        By the loss on the ``val`` split, or on a share of the training patients, shown as the arm shows training items.
     report_to : tuple of str
         ``tensorboard`` (event files in the run's folder ``tensorboard``) or ``wandb``, through transformers' Trainer.
     save_every : int
@@ -160,6 +194,7 @@ class FinetuneConfig(ScheduleConfig):
     n_train: int | None = Field(default=None, ge=2)
     curriculum: CurriculumConfig | None = None
     references_per_query: Count = 1
+    augmentation: AugmentationConfig | None = Field(default=None, exclude_if=unset)
     steps: Count = 500
     batch_size: Count = 16
     gradient_accumulation: Count = 1
@@ -179,3 +214,9 @@ class FinetuneConfig(ScheduleConfig):
     allow: tuple[str, ...] = ()
     threads: Threads | None = None
     seed: SeedNumber = 0
+
+    @model_validator(mode="after")
+    def _features_of_new_pictures_are_not_kept(self) -> Self:
+        if self.augmentation is not None and self.features_folder is not None:
+            raise ValueError("augmentation: every row shows new pictures, so their features cannot be kept; leave out features_folder")
+        return self

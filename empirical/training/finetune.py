@@ -19,7 +19,7 @@ from empirical.training.batch_size_search import StepSettings, out_of_memory
 from empirical.training.checkpointing_trial import record_shortage
 from empirical.training.checkpoints import last_checkpoint, still_whole
 from empirical.training.config import FinetuneConfig
-from empirical.training.data_order import DataOrder, planned_examples, split_by_difficulty
+from empirical.training.data_order import DataOrder, TrainingData, augmented_rows, planned_examples, split_by_difficulty
 from empirical.training.determinism import deterministic_kernels
 from empirical.training.distributed import check_launch, is_first, launched, refuse_mixed_formats, save_weights, sharding_wanted, world_size
 from empirical.training.memory_estimate import check_fixed_memory, device_memory, fixed_memory
@@ -33,7 +33,7 @@ from empirical.training.setup import (
     require_trackers,
     training_arguments,
 )
-from empirical.training.trainable import make_trainable, refuse_adapter
+from empirical.training.trainable import make_trainable, refuse_adapter, vision_is_frozen
 from empirical.vlm.out_of_memory import report_out_of_memory, runs_in_memory
 from see_in_pairs.console import ProgressBar, log
 from see_in_pairs.files import sha256, write_json, write_parquet, write_text
@@ -121,15 +121,19 @@ def _train(config: FinetuneConfig, cohort: Cohort, run: RunFolder, quiet: bool) 
     check_fixed_memory(config.method, model, device_memory(model), shared=sharding_wanted())
     refuse_mixed_formats(model)
     order = DataOrder.of(config, world_size())
-    assignment, examples = planned_examples(cohort, order, config.arm, config.prompts, config.model)
-    save_references(cohort, "train", assignment, run, config.arm.arm, quiet)
-    plan = _write_plan(config, cohort, run, examples, model, quiet)
+    data = planned_examples(cohort, order, config.arm, config.prompts, config.model)
+    examples = data.examples
+    save_references(cohort, "train", data.assignment, run, config.arm.arm, quiet)
+    plan = _write_plan(config, cohort, run, data, model, quiet)
     gpu = next(model.parameters()).device.type == "cuda"
-    encoder, serving = make_encoder(vlm, cohort, FeatureStorage.of(config))
-    run.manifest["plateau_loss"] = plateau_loss(
-        Counter(example.answer for example in examples), lambda answer: len(encoder.answer_ids(answer)) + 1
-    )
-    validation = _validation_examples(config, cohort, run)
+    if config.augmentation is not None and config.store_features and vision_is_frozen(config.method, config.lora):
+        log("augmentation: every row shows new pictures, so features of the frozen vision tower are not stored", quiet)
+    encoder, serving = make_encoder(vlm, cohort, FeatureStorage.of(config), new_pictures=config.augmentation is not None)
+    validation = _validation_examples(config, cohort, run, data.validation)
+    for name, rows in (("plateau_loss", examples), ("validation_plateau_loss", validation)):
+        if rows is not None:
+            answers = Counter(example.answer for example in rows)
+            run.manifest[name] = plateau_loss(answers, lambda answer: len(encoder.answer_ids(answer)) + 1)
     refuse_odd_shapes(getattr(encoder, "plain", encoder), cohort, [*examples, *(validation or ())])
 
     def longest() -> list[Example]:
@@ -144,8 +148,9 @@ def _train(config: FinetuneConfig, cohort: Cohort, run: RunFolder, quiet: bool) 
         checkpointing = decide_checkpointing(config.gradient_checkpointing, model, trial, run, quiet)
         config = config.model_copy(update={"gradient_checkpointing": checkpointing})
         arguments = training_arguments(config, run.path, gpu)
-        callbacks = [*_callbacks(config, run.path, quiet), StepProgress(bar)]
-        trainer = make_trainer(model, encoder, examples, arguments, validation=validation, callbacks=callbacks, quiet=quiet)
+        callbacks = [*_callbacks(config, run, quiet), StepProgress(bar)]
+        shown = examples if config.augmentation is None else augmented_rows(examples, config.augmentation, config.seed)
+        trainer = make_trainer(model, encoder, shown, arguments, validation=validation, callbacks=callbacks, quiet=quiet)
         start = last_checkpoint(run.path / "checkpoints")
         if not runs_in_memory(lambda: trainer.train(resume_from_checkpoint=start)):
             if run.manifest["gradient_checkpointing_by_trial"] and not checkpointing:
@@ -193,10 +198,13 @@ def _check_model(config: FinetuneConfig, vlm: VisionLanguageModel, run: RunFolde
         require(diagnosis)
 
 
-def _validation_examples(config: FinetuneConfig, cohort: Cohort, run: RunFolder) -> list[Example] | None:
-    """Build validation examples like the training examples; None without early stopping."""
+def _validation_examples(config: FinetuneConfig, cohort: Cohort, run: RunFolder, share: list[Example]) -> list[Example] | None:
+    """Take the share of the training patients, or build examples of the split ``val`` alike; None without early stopping."""
     if config.early_stopping is None:
         return None
+    if config.early_stopping.share is not None:
+        run.manifest["n_validation"] = len(share)
+        return share
     checked_queries(cohort, "val")
     assignment = assign_references(cohort, "val", config.arm, seed=config.seed, model=config.model)
     examples = build_examples(cohort, "val", config.arm, config.prompts, seed=config.seed, assignment=assignment)
@@ -206,29 +214,30 @@ def _validation_examples(config: FinetuneConfig, cohort: Cohort, run: RunFolder)
     return kept
 
 
-def _callbacks(config: FinetuneConfig, out: Path, quiet: bool) -> list[TrainerCallback]:
-    from transformers import EarlyStoppingCallback
-
-    from empirical.training.callbacks import MarkComplete, StopOnNonFinite, trackers
+def _callbacks(config: FinetuneConfig, run: RunFolder, quiet: bool) -> list[TrainerCallback]:
+    from empirical.training.callbacks import MarkComplete, StopOnNonFinite, StopWithoutFall, trackers
 
     stop = config.early_stopping
-    early = [EarlyStoppingCallback(stop.patience, stop.least)] if stop else []
-    reporting = trackers(config.report_to, config.model_dump(mode="json"), out, quiet)
+    below = math.inf if stop is None or stop.within is None else (1 - stop.within) * run.manifest["validation_plateau_loss"]
+    early = [StopWithoutFall(stop.patience, stop.least, below)] if stop else []
+    reporting = trackers(config.report_to, config.model_dump(mode="json"), run.path, quiet)
     return [MarkComplete(), StopOnNonFinite(), *early, *reporting]
 
 
-def _write_plan(config: FinetuneConfig, cohort: Cohort, run: RunFolder, examples: list[Example], model: Any, quiet: bool) -> pd.DataFrame:
+def _write_plan(config: FinetuneConfig, cohort: Cohort, run: RunFolder, data: TrainingData, model: Any, quiet: bool) -> pd.DataFrame:
     """Write the plan of all steps to ``plan.parquet``, its numbers to the manifest, and a line to the log."""
     import pandas as pd
 
+    examples = data.examples
     item_ids = [example.item_id for example in examples]
     table = pd.DataFrame({"item_id": item_ids, "reference_ids": [list(example.reference_ids) for example in examples]})
     table.insert(0, "step", table.index // max(1, len(table) // config.steps))
     write_parquet(run.path / "plan.parquet", table)
     queries = cohort.queries("train")
     easy, _ = split_by_difficulty(queries, config.curriculum)
-    patients = queries[queries["item_id"].isin(item_ids)]["patient_id"].nunique()
-    run.manifest["n_train"] = int(patients)  # all that are shown, including a curriculum's easy part
+    run.manifest["n_train"] = data.patients  # all that are used, including a curriculum's easy part and those that validate
+    if data.extra_healthy:
+        run.manifest["n_extra_healthy"] = data.extra_healthy
     run.manifest["n_easy"] = len(set(easy) & set(item_ids))
     trainable = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
     total = sum(parameter.numel() for parameter in model.parameters())
@@ -239,7 +248,7 @@ def _write_plan(config: FinetuneConfig, cohort: Cohort, run: RunFolder, examples
         log(f"a step has {rows} rows and there are {distinct} items, so it shows some several times; a smaller batch would not", quiet)
     log(
         f"finetune '{config.model.name}', arm '{config.arm.arm}' {config.arm.strategy}: {config.steps} steps of "
-        f"{len(examples) // config.steps} rows from {patients} patients, {trainable:,} of {total:,} weights",
+        f"{len(examples) // config.steps} rows from {data.patients} patients, {trainable:,} of {total:,} weights",
         quiet,
     )
     return table

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -56,20 +56,28 @@ class FeatureStorage:
     @classmethod
     def of(cls, config: FinetuneConfig) -> Self | None:
         """Take it from the settings of a run; None if features are not stored, or change in training."""
-        if sharding_wanted() or not (config.store_features and vision_is_frozen(config.method, config.lora)):
+        wanted = config.store_features and config.augmentation is None  # augmented pictures are shown once each
+        if sharding_wanted() or not (wanted and vision_is_frozen(config.method, config.lora)):
             return None
         # Besides the batches of a step: one that the data loader has prepared, and those of a validation in between.
         return cls(Path(config.features_folder) if config.features_folder else None, config.gradient_accumulation + 3)
 
 
-def make_encoder(vlm: VisionLanguageModel, cohort: Cohort, storage: FeatureStorage | None) -> tuple[Encoder, AbstractContextManager[None]]:
-    """Make the encoder of prompts, and the context in which a model that reads stored features must run."""
+def make_encoder(
+    vlm: VisionLanguageModel, cohort: Cohort, storage: FeatureStorage | None, *, new_pictures: bool = False
+) -> tuple[Encoder, AbstractContextManager[None]]:
+    """Make the encoder of prompts, and the context in which a model that reads stored features must run.
+
+    With `new_pictures` in every row nothing is kept.
+    """
     from empirical.vlm.feature_cache.cache import FeatureCache
     from empirical.vlm.feature_cache.encoder import CachedEncoder
     from empirical.vlm.feature_cache.processor_proxy import replaced_attribute
     from empirical.vlm.inference.encoder import Encoder
 
     plain = Encoder(vlm.processor, vlm.family, image_source(cohort))
+    if new_pictures:
+        return plain, nullcontext()
     if storage is None:
         return plain, replaced_attribute(vlm.processor, "image_processor", PixelCache(vlm.processor.image_processor))
     # One image at a time: a resumed run would group images differently, and get different bits.

@@ -29,7 +29,7 @@ settings = partial(finetune_config, arm={"arm": "pair", "references": {"strategy
 
 
 def planned(cohort: Cohort, config: FinetuneConfig) -> list[Example]:
-    return planned_examples(cohort, DataOrder.of(config), config.arm, config.prompts, config.model)[1]
+    return planned_examples(cohort, DataOrder.of(config), config.arm, config.prompts, config.model).examples
 
 
 def picture(name: str) -> Image.Image:

@@ -56,8 +56,12 @@ class Block(StrictConfig):
         Each seed decides the training patients, their order, the references and everything else that is random in a training.
     training : dict
         Settings of ``finetune`` that replace the study's `training` in this block.
+    part : str, optional
+        Name of the part of the study that the block belongs to, for ``study --part``. A block without one is called ``block-`` and its
+        number.
     """
 
+    part: str | None = None
     cohorts: list[str] | None = None
     arms: list[str] | None = None
     n_train: list[int | Literal["all"]] = Field(min_length=1)
@@ -70,6 +74,13 @@ class Block(StrictConfig):
         if any(isinstance(size, int) and (size < 0 or size == 1) for size in sizes):
             raise ValueError("numbers of patients are 0 (off the shelf), 2 or more, or 'all'")
         return sizes
+
+    @field_validator("part")
+    @classmethod
+    def _can_be_typed(cls, name: str | None) -> str | None:
+        if name is not None and not NAME.fullmatch(name):
+            raise ValueError(f"'{name}': use letters, digits, '.', '_' and '-'")
+        return name
 
     @field_validator("cohorts", "arms", "n_train", "seeds")
     @classmethod

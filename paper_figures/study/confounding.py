@@ -58,7 +58,7 @@ def leak_rows(points: Iterable[CurvePoint], arms: dict[str, ArmConfig]) -> list[
     listed = list(points)
     rows = []
     for alone in (point for point in listed if arms[point.arm].arm == "reference_only"):
-        for single in (point for point in listed if arms[point.arm].arm == "single"):
+        for single in (point for point in listed if arms[point.arm].arm == "single" and not arms[point.arm].extra_healthy):
             if (single.cohort, single.n_train) != (alone.cohort, alone.n_train):
                 continue
             row: dict[str, Any] = {"cohort": alone.cohort, "arm": alone.arm, "n_train": alone.n_train}

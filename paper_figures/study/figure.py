@@ -164,6 +164,8 @@ def draw_cohort(looks: Mapping[str, Look], axes: Axes, rows: pd.DataFrame, place
 
 
 def _comparison(rows: pd.DataFrame, a: str, b: str) -> pd.DataFrame:
+    if not len(rows):  # without columns, if no two arms can be compared yet
+        return rows
     return rows[(rows["a"] == a) & (rows["b"] == b)].sort_values("rho")
 
 

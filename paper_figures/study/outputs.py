@@ -12,6 +12,7 @@ from paper_figures.study.cells import TrainingCell, attempt_rows
 from paper_figures.study.config import Restarts, StudyConfig
 from paper_figures.study.confounding import ADJUSTED, LEAK, adjusted_rows, leak_rows
 from paper_figures.study.design import DesignPoint
+from paper_figures.study.parts import PartTimes
 from paper_figures.study.tables import CURVE, CurvePoint, area_rows, comparison_rows
 from see_in_pairs.errors import InputError
 from see_in_pairs.files import content_hash, read_table, write_text
@@ -43,7 +44,8 @@ def write_outputs(config: StudyConfig, out: Path, cohorts: dict[str, Cohort], fi
     for name, table in tables:
         write_text(out / f"{name}.csv", table.to_csv(index=False, float_format="%.6g"))
     drawn = draw_figures(config, out, areas, gains)
-    write_text(out / "study.md", _page(config, areas, gains, trained, read_table(out / "audit.csv"), drawn))
+    page = _page(config, areas, gains, trained, read_table(out / "audit.csv"), drawn)
+    write_text(out / "study.md", page + _times(config, out))
 
 
 def _curve_points(config: StudyConfig, out: Path, finished: dict[DesignPoint, TrainingCell]) -> list[CurvePoint]:
@@ -135,6 +137,18 @@ def _page(
         lines += ["What the audit of the cohorts found:", ""]
         lines += [f"- {row['cohort']}, {row['severity']}, {row['finding']}: {row['message']}" for row in _rows(findings)]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _times(config: StudyConfig, out: Path) -> str:
+    """Say what each named part took; empty for a study without names, whose page then is the same each time."""
+    if not any(block.part for block in config.blocks):
+        return ""
+    rows = [
+        [row["part"], row["cells"], row["trainings"], row["finished"], f"{row['minutes']:.1f}", row["workers"] or "-"]
+        for row in _rows(PartTimes(config, out).table())
+    ]
+    heads = ["part", "cells", "trainings", "finished", "minutes", "at a time"]
+    return "\n".join(["", "What it took, in minutes of wall time over all sessions:", "", *_markdown(heads, rows)])
 
 
 def _restarts(rule: Restarts, trained: pd.DataFrame) -> str:

@@ -1,7 +1,8 @@
-"""Run a study: cohorts, then the cells block by block, several at a time; tables and figures after every block."""
+"""Run a study or a part of it: cohorts, then the cells block by block, several at a time; tables and figures after every block."""
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from paper_figures.study.cells import TrainingCell, run_cell
 from paper_figures.study.config import SETTINGS, StudyConfig
 from paper_figures.study.confounding import arms_without_their_check
 from paper_figures.study.design import DesignPoint, cell_identity, design_points, training_cell
+from paper_figures.study.parts import PartTimes, blocks_of, part_of_blocks
 from see_in_pairs.console import log
 from see_in_pairs.errors import InputError
 from see_in_pairs.files import read_json, write_json, write_text
@@ -25,8 +27,8 @@ MAY_CHANGE = {"title", "arms", "blocks", "comparisons", "restarts", "keep_models
 """Settings that may change when a study is run again; other changes are refused, and so is a cell whose own arm has changed."""
 
 
-def study(config: StudyConfig, out: Path | str, *, workers: int = 1, quiet: bool = False) -> None:
-    """Run a study; called again after a kill, or with more blocks, it continues.
+def study(config: StudyConfig, out: Path | str, *, part: str | None = None, workers: int = 1, quiet: bool = False) -> None:
+    """Run a study, or a part of it; called again after a kill, or with more blocks, it continues.
 
     Parameters
     ----------
@@ -35,7 +37,10 @@ def study(config: StudyConfig, out: Path | str, *, workers: int = 1, quiet: bool
     out : Path or str
         Folder for cohorts, cells, ``study.json`` (all settings, as of the last run), ``study.csv``, ``comparisons.csv``,
         ``trainings.csv``, ``adjusted.csv`` (areas within site and adjusted for age, sex and site), ``leak.csv`` (of arms
-        ``reference_only``), ``audit.csv``, ``references-COHORT.csv`` (whether references alone tell the class), ``study.md``, ``figures/``.
+        ``reference_only``), ``audit.csv``, ``references-COHORT.csv`` (whether references alone tell the class), ``parts.csv`` (cells and
+        wall time of each part), ``study.md``, ``figures/``. Tables have all cells that are finished, of whichever part.
+    part : str, optional
+        Run the blocks of this part only, and make no phantom that they do not need.
     workers : int, default 1
         Cells at a time; results do not depend on it where ``training.threads`` and ``evaluation.threads`` are fixed.
     quiet : bool, default False
@@ -53,24 +58,35 @@ def study(config: StudyConfig, out: Path | str, *, workers: int = 1, quiet: bool
 
     out = Path(out)
     blocks = [design_points(config, number) for number in range(len(config.blocks))]
+    wanted, names = blocks_of(config, part), part_of_blocks(config)
     identity = config.model_dump(exclude=MAY_CHANGE) | {"weights_hash": weights_hash(config.model.name, config.model.revision)}
     with RunFolder(out, "study", identity) as folder:
         write_json(out / SETTINGS, config.model_dump(mode="json"))
-        cohorts = _cohorts(config, folder.path, quiet)
+        needed = {point.cohort for number in wanted for point in blocks[number]}
+        cohorts = _cohorts(config, set(config.cohorts) if part is None else needed, folder.path, quiet)
         # Every cell is written out here: settings that cannot be read stop the study before any training.
-        planned = {point: _planned(config, point, cohorts[point.cohort], folder.path) for block in blocks for point in block}
-        log(f"study: {len(planned)} cells in {len(blocks)} blocks, {workers} at a time", quiet)
-        done: list[DesignPoint] = []
-        for number, points in enumerate(blocks, start=1):
+        planned: dict[DesignPoint, _PlannedCell] = {}
+        for point in (point for block in blocks for point in block):
+            if point.cohort in cohorts:
+                planned[point] = _planned(config, point, cohorts[point.cohort], folder.path)
+            else:
+                training_cell(config, point, Path("cohort"), folder.path)
+        total, times, done = sum(len(blocks[number]) for number in wanted), PartTimes(config, folder.path), 0
+        log(f"study: {total} cells in {len(wanted)} blocks, {workers} at a time", quiet)
+        for number in wanted:
+            points, name, began = blocks[number], names[number], time.monotonic()
+            before = times.minutes.get(name, 0.0)
             todo = [planned[point] for point in points if not planned[point].is_finished()]
-            finished = len(done) + len(points) - len(todo)
             if len(todo) < len(points):
-                log(f"block {number}: {len(points) - len(todo)} of {len(points)} cells are finished already", quiet)
-            for count, (job, seconds) in enumerate(run_in_processes(_run_noted, todo, workers), start=finished + 1):
-                log(f"[{count}/{len(planned)}] {job.cell.name} ({seconds:.0f} s)", quiet)
-            done += points
-            write_outputs(config, folder.path, cohorts, {point: planned[point].cell for point in done})
-        folder.count("cells", len(planned))
+                log(f"block {number + 1}: {len(points) - len(todo)} of {len(points)} cells are finished already", quiet)
+            for count, (job, seconds) in enumerate(run_in_processes(_run_noted, todo, workers), start=done + len(points) - len(todo) + 1):
+                log(f"[{count}/{total}] {job.cell.name} ({seconds:.0f} s)", quiet)
+                times.save(name, before + (time.monotonic() - began) / 60, workers)  # after each cell: a kill loses only those that run
+            done += len(points)
+            write_outputs(config, folder.path, cohorts, {point: one.cell for point, one in planned.items() if one.is_finished()})
+            if todo:
+                log(f"part '{name}': {times.minutes[name]:.1f} minutes so far, {workers} at a time", quiet)
+        folder.count("cells", sum(one.is_finished() for one in planned.values()))
     log(f"tables: {out / 'study.csv'}, {out / 'comparisons.csv'}; to read: {out / 'study.md'}", quiet)
 
 
@@ -103,8 +119,8 @@ def _run_noted(planned: _PlannedCell) -> float:
     return run_cell(planned.cell)
 
 
-def _cohorts(config: StudyConfig, out: Path, quiet: bool) -> dict[str, Cohort]:
-    """Make missing phantoms, load all cohorts, and audit those from a folder."""
+def _cohorts(config: StudyConfig, needed: set[str], out: Path, quiet: bool) -> dict[str, Cohort]:
+    """Make the phantoms that are needed and missing, load all cohorts that there are, and audit those from a folder."""
     import pandas as pd
 
     from empirical.audit import audit
@@ -117,6 +133,8 @@ def _cohorts(config: StudyConfig, out: Path, quiet: bool) -> dict[str, Cohort]:
     for name, source in config.cohorts.items():
         folder = Path(source.folder) if source.folder is not None else out / "cohorts" / name
         if source.phantom is not None and not (folder / "cohort.parquet").is_file():
+            if name not in needed:
+                continue
             log(f"make phantom '{name}'", quiet)
             make_phantom(source.phantom, folder, seed=config.phantom_seed, quiet=quiet)
         loaded[name] = Cohort.load(folder)

@@ -170,12 +170,16 @@ def _comparison(rows: pd.DataFrame, a: str, b: str) -> pd.DataFrame:
 
 
 def _gains_by_rho(gains: pd.DataFrame) -> pd.DataFrame:
-    """Keep gains at the largest number of patients, of comparisons that were made at three values of rho or more."""
+    """Keep gains at the largest number of patients at which a comparison was made at three values of rho or more.
+
+    Of several cohorts of one rho (for example with the lesion at another place) the first is kept.
+    """
     if not len(gains) or gains["rho"].isna().all():
         return gains.iloc[:0]
     rows = gains[(gains["kind"] == GAIN) & gains["rho"].notna() & (gains["n_train"] > 0)]
-    rows = rows[rows["n_train"] == rows["n_train"].max()]
-    return rows[rows.groupby(["a", "b"])["rho"].transform("nunique") > 2].sort_values(["a", "b", "rho"])
+    rows = rows.drop_duplicates(["a", "b", "n_train", "rho"])
+    rows = rows[rows.groupby(["a", "b", "n_train"])["rho"].transform("nunique") > 2]
+    return rows[rows["n_train"] == rows["n_train"].max()].sort_values(["a", "b", "rho"])
 
 
 def _areas_by_rho(config: StudyConfig, areas: pd.DataFrame, gains: pd.DataFrame) -> pd.DataFrame:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 
@@ -19,10 +21,13 @@ from paper_figures.cli import app
 from paper_figures.commands.configs import all_configs
 from paper_figures.observers.config import ObserversConfig
 from paper_figures.study import StudyConfig
+from paper_figures.study.design import design_points
+from paper_figures.study.parts import part_of_blocks
 from see_in_pairs.configs import load_config
 from see_in_pairs.console import run_app
 from see_in_pairs.errors import InputError
 from see_in_pairs.packaged import find_config, packaged_config, packaged_paths
+from tests.helpers.processes import in_this_process
 from theory.sweeps.packaged import FOLDER as SWEEPS
 from theory.sweeps.study import Study
 
@@ -50,11 +55,47 @@ def test_packaged_studies_are_those_whose_results_are_kept() -> None:
     def content(path: Path) -> dict[str, object]:
         return yaml.safe_load(path.read_text(encoding="utf-8"))
 
-    real, phantom = content(all_configs()["real-sets"].path), content(all_configs()["phantom"].path)
-    assert real == content(RESULTS / "pocket-real" / "study.yaml")
-    kept = content(RESULTS / "pocket-phantom" / "study.yaml")
-    assert phantom.pop("restarts") == {"attempts": 3} and kept.pop("restarts") == {"above": 0.25, "attempts": 3}
-    assert phantom == kept
+    assert content(all_configs()["real-sets"].path) == content(RESULTS / "pocket-real" / "study.yaml")
+
+
+def test_the_parts_of_the_phantom_study_fit_into_75_minutes_of_two_cores() -> None:
+    """At 45 s a training of one image and 70 s of two, and a quarter more for restarts."""
+    config = load_config(StudyConfig, all_configs()["phantom"].path)
+    seconds: Counter[str] = Counter()
+    for number, part in enumerate(part_of_blocks(config)):
+        for point in design_points(config, number):
+            seconds[part] += (10 if point.n_train == 0 else 45 if config.arms[point.arm].arm == "single" else 70) * 1.25
+    assert len(seconds) == 8 and max(seconds.values()) / 2 < 75 * 60, seconds
+    assert {len(block.seeds) for block in config.blocks if block.n_train != [0]} == {5}
+    sizes: dict[str, set[int | str]] = {}
+    for block in config.blocks:
+        for arm in block.arms or ():
+            sizes.setdefault(arm, set()).update(block.n_train)
+    few = {25, 50, 100, 200, 500}
+    assert sizes["single"] == sizes["pair"] == few | {0, 1000, 2000}
+    assert all(few <= sizes[arm] for arm in ("duplicate", "blank", "reference-only", "random", "copies", "single-healthy"))
+    rhos = {source.phantom.rho for source in config.cohorts.values() if source.phantom is not None}
+    assert rhos == {0, 0.25, 0.5, 0.75, 0.8, 0.9, 0.95}
+
+
+def test_a_part_of_the_phantom_study_runs_at_toy_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("paper_figures.study.run.run_in_processes", in_this_process)
+    config = yaml.safe_load(all_configs()["phantom"].path.read_text(encoding="utf-8"))
+    for source in config["cohorts"].values():
+        source["phantom"] |= {"n_train": 8, "n_test": 8}
+    config["training"] |= {"steps": 1, "batch_size": 4}
+    config |= {"model": {"name": "pocket-random"}, "restarts": None}
+    for block in config["blocks"]:
+        block |= {"n_train": [4 if block["n_train"] != [0] else 0], "seeds": [0]}
+    file = tmp_path / "study.yaml"
+    file.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
+    for part in ("controls", "curve-small"):
+        assert run_app(app, ["study", str(file), "--part", part, "--out", str(tmp_path / "out"), "--quiet"]) == 0
+    areas = pd.read_csv(tmp_path / "out" / "study.csv")
+    arms = ["single", "pair", "random", "duplicate", "blank", "reference-only", "copies", "single-healthy"]
+    assert areas["arm"].tolist() == arms and set(areas["n_train"]) == {4}
+    gains = pd.read_csv(tmp_path / "out" / "comparisons.csv")
+    assert {("pair", "single-healthy"), ("pair", "random"), ("pair", "copies")} <= set(zip(gains["a"], gains["b"], strict=True))
 
 
 def test_a_word_with_a_suffix_or_a_slash_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

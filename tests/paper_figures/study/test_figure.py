@@ -7,7 +7,7 @@ import pandas as pd
 
 from paper_figures.plotting.style import LOOKS
 from paper_figures.study.config import StudyConfig
-from paper_figures.study.figure import _cohort_words, _draw_areas, _draw_curves, arm_looks
+from paper_figures.study.figure import _cohort_words, _draw_areas, _draw_curves, _gains_by_rho, arm_looks
 
 MATCHED = {"arm": "pair", "references": {"strategy": "demographic", "columns": ["family"], "caliper": {}}}
 RANDOM = {"arm": "pair", "references": {"strategy": "random"}}
@@ -57,3 +57,14 @@ def test_titles_legends_and_axes_say_what_is_shown() -> None:
     assert ticks == ["single image", "pair, matched reference"] * 2
     written = " ".join(text.get_text() for text in figure.axes[0].texts)
     assert "finetuned on 12 patients, 2 trainings" in written and "0.700 [0.600, 0.800]" in written and "rho-" not in written
+
+
+def test_gains_by_rho_are_taken_where_three_correlations_share_a_number_of_patients() -> None:
+    """Not at 1,000 patients, which one cohort has; and of two cohorts of rho .8 the first."""
+    where = [("r8", 0.8, 500), ("r8", 0.8, 1000), ("elsewhere", 0.8, 500), ("r5", 0.5, 500), ("r0", 0.0, 500), ("r0", 0.0, 100)]
+    gains = pd.DataFrame(
+        [{"cohort": cohort, "rho": rho, "n_train": n, "a": "pair", "b": "single", "kind": "gain"} for cohort, rho, n in where]
+    )
+    assert _gains_by_rho(gains)["cohort"].tolist() == ["r0", "r5", "r8"]
+    assert set(_gains_by_rho(gains)["n_train"]) == {500}
+    assert not len(_gains_by_rho(gains[gains["cohort"] != "r5"]))

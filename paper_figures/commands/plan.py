@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,36 +21,44 @@ if TYPE_CHECKING:
 LEFT_OUT = "images without a score in both arms"
 
 
-def read_pilot(path: Path, arm_single: str | None, arm_pair: str | None, seed: int) -> tuple[Pilot, dict[str, int]]:
-    """Read the two arms of a pilot from records.
+def read_pilot(paths: Sequence[Path], arm_single: str | None, arm_pair: str | None, seed: int) -> tuple[Pilot, dict[str, int]]:
+    """Read the two arms of a pilot from records, which may be in a folder each.
 
     Returns the pilot, from log-odds of the positive answer clustered by patient, and the number of images left out because an arm
     has no finite score for them.
     """
     import numpy as np
 
-    from paper_figures.results.runs import RunResults
+    from paper_figures.results.runs import RunResults, check_aligned
     from theory.power.pilot import pilot
 
-    if not path.is_dir() and (path.name != "records.parquet" or not path.is_file()):
-        raise InputError(f"--records {path}: give a records.parquet, or a folder that contains one")
-    results = RunResults(path if path.is_dir() else path.parent)
-    single, pair = results.aligned([_run(results, arm_single, "single"), _run(results, arm_pair, "pair")])
+    of_run: dict[str, tuple[RunResults, Run]] = {}
+    for path in paths:
+        if not path.is_dir() and (path.name != "records.parquet" or not path.is_file()):
+            raise InputError(f"--records {path}: give a records.parquet, or a folder that contains one")
+        results = RunResults(path if path.is_dir() else path.parent)
+        for run in results.runs:
+            if run.run_id in of_run:
+                raise InputError(f"--records {path}: contains run '{run.run_id}', which other records contain too; give each run once")
+            of_run[run.run_id] = results, run
+    known = {name: run for name, (_, run) in of_run.items()}
+    chosen = [_run(known, arm_single, "single"), _run(known, arm_pair, "pair")]
+    single, pair = check_aligned([of_run[run.run_id][0].scores(run) for run in chosen])
     number = min(len(single.logit), len(pair.logit))  # trainings side by side: all rows of a patient are in one cluster
     of_single, of_pair = (one.logit[:number].ravel() for one in (single, pair))
     positive, patients = np.tile(single.positive, number), np.tile(single.patients, number)
     usable = np.isfinite(of_single) & np.isfinite(of_pair)
     if not usable.any():
-        raise InputError(f"{path}: no image has a score in both runs")
+        raise InputError(f"{first_few(list(map(str, paths)))}: no image has a score in both runs")
     found = pilot(of_single[usable], of_pair[usable], positive[usable], patients[usable], seed=seed)
     return found, {LEFT_OUT: int((~usable).sum())}
 
 
-def _run(results: RunResults, run_id: str | None, arm: str) -> Run:
+def _run(known: dict[str, Run], run_id: str | None, arm: str) -> Run:
     """The run with this id, or the only one of the arm."""
-    option, known = f"--arm-{arm}", {run.run_id: run for run in results.runs}
+    option = f"--arm-{arm}"
     if run_id is None:
-        of_arm = [run for run in results.runs if run.arm == arm]
+        of_arm = [run for run in known.values() if run.arm == arm]
         if len(of_arm) == 1:
             return of_arm[0]
         raise InputError(f"{option}: {len(of_arm)} runs are of arm '{arm}'; choose one of {first_few(list(known), 12)}")
@@ -93,7 +102,7 @@ def plan_sizes(options: GridOptions, json: str | None, out: Path | None, seed: i
 
         content = found.content()
         config = {name: content[name] for name in ("components", "effect", "target", "alpha")} | {"sizes": sizes}
-        sources = [] if options.records is None else [_records_file(options.records)]
+        sources = [_records_file(path) for path in options.records or ()]
         with RunFolder(out, "plan", config, seed, sources) as run:
             write_json(run.path / "plan.json", content)
             save_study_size(found, run.path, seed)
@@ -120,7 +129,7 @@ def _pilot_components(options: GridOptions) -> tuple[ContrastVariance, float | N
     measure = options.measure or "auroc"
     if measure not in ("auroc", "accuracy"):
         raise InputError(f"--measure: give auroc or accuracy, not {measure!r}")
-    arms = [_pilot_arm(options.records, name, arm) for name, arm in (("single", options.arm_single), ("pair", options.arm_pair))]
+    arms = [_pilot_arm(options.records or (), name, arm) for name, arm in (("single", options.arm_single), ("pair", options.arm_pair))]
     aligned = align(arms[0], arms[1])
     pilot = pilot_contrast(aligned.a, aligned.b, measure, options.paired_seeds)
     found = ContrastVariance.of(pilot, 1 if options.paired_seeds else 2)
@@ -134,15 +143,17 @@ def _pilot_components(options: GridOptions) -> tuple[ContrastVariance, float | N
     return found, pilot.estimate if options.effect is None else options.effect, notes
 
 
-def _pilot_arm(path: Path | None, option: str, name: str | None, records: str = "--records", arm: str | None = None) -> ArmScores:
+def _pilot_arm(paths: Sequence[Path], option: str, name: str | None, records: str = "--records", arm: str | None = None) -> ArmScores:
     """All trainings of one arm of the records; `name` is a run or an arm; by default the arm with the option's name."""
-    from empirical.evaluation.records import read_records
+    from empirical.evaluation.records import concatenate, read_records
     from paper_figures.comparison.score_tables import read_arm
 
-    file = _records_file(Path(str(path)))
-    if file.name != "records.parquet" or not file.is_file():
-        raise InputError(f"{records} {path}: give a records.parquet, or a folder that contains one")
-    table = read_records(file).table
+    files = [_records_file(path) for path in paths]
+    for path, file in zip(paths, files, strict=True):
+        if file.name != "records.parquet" or not file.is_file():
+            raise InputError(f"{records} {path}: give a records.parquet, or a folder that contains one")
+    found = concatenate([read_records(file) for file in files])
+    table = found.table
     wanted = name or arm or option
     # a run often has the name of its arm, which has further runs: the name then means the run
     by_run = name is not None and table["run_id"].eq(name).any()
@@ -150,7 +161,7 @@ def _pilot_arm(path: Path | None, option: str, name: str | None, records: str = 
     if not runs:
         known = sorted({*table["arm"].astype(str), *table["run_id"].astype(str)})
         raise InputError(f"--arm-{option} {wanted}: no such arm or run; there are {first_few(known, 12)}{did_you_mean(wanted, known)}")
-    return read_arm(file, None, runs)
+    return read_arm(found, None, runs, called=first_few(list(map(str, files))))
 
 
 def read_leak(path: Path, arm_single: str | None, arm_reference: str | None) -> Leak:
@@ -161,8 +172,8 @@ def read_leak(path: Path, arm_single: str | None, arm_reference: str | None) -> 
     from theory.power.options import Leak
 
     option = "--leak-from"
-    single = _pilot_arm(path, "single", arm_single, option)
-    reference = _pilot_arm(path, "reference", arm_reference, option, "reference_only")
+    single = _pilot_arm([path], "single", arm_single, option)
+    reference = _pilot_arm([path], "reference", arm_reference, option, "reference_only")
     for name, arm in (("single", single), ("reference", reference)):
         for column, words in (("reference_strategy", "strategies of references"), ("train_arm", "arms of training")):
             several = sorted(set(arm.table[column].astype(str).replace("", "none")))

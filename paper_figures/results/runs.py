@@ -275,22 +275,7 @@ class RunResults:
         InputError
             When items, labels or patients differ, or trainings of the same models.
         """
-        scores = [self.scores(run) for run in runs]
-        first = scores[0]
-        for other in scores[1:]:
-            lost = sorted(set(first.items) ^ set(other.items))
-            if lost:
-                raise InputError(f"runs '{first.run.run_id}' and '{other.run.run_id}' are not about the same items ({first_few(lost)})")
-            if not (np.array_equal(first.positive, other.positive) and np.array_equal(first.patients, other.patients)):
-                raise InputError(f"runs '{first.run.run_id}' and '{other.run.run_id}' disagree on labels or patients")
-        for one, other in combinations([one for one in scores if one.trainings and one.run.model], 2):
-            # seed by seed these are the same models, so they are compared seed by seed
-            if one.run.model == other.run.model and one.seeds != other.seeds:
-                raise InputError(
-                    f"runs '{one.run.run_id}' and '{other.run.run_id}' are of the same models, but not of the same trainings "
-                    f"({first_few(sorted(set(one.seeds) ^ set(other.seeds)))}); evaluate each of them in both"
-                )
-        return scores
+        return check_aligned([self.scores(run) for run in runs])
 
     def find(self, **values: object) -> Run | None:
         """Find a run by its properties.
@@ -307,6 +292,25 @@ class RunResults:
         """
         matching = [run for run in self.runs if all(_same(getattr(run, name), value) for name, value in values.items())]
         return matching[0] if matching else None
+
+
+def check_aligned(scores: list[RunScores]) -> list[RunScores]:
+    """Return the scores if they are about identical items, labels, patients and, of the same models, trainings; else say what differs."""
+    first = scores[0]
+    for other in scores[1:]:
+        lost = sorted(set(first.items) ^ set(other.items))
+        if lost:
+            raise InputError(f"runs '{first.run.run_id}' and '{other.run.run_id}' are not about the same items ({first_few(lost)})")
+        if not (np.array_equal(first.positive, other.positive) and np.array_equal(first.patients, other.patients)):
+            raise InputError(f"runs '{first.run.run_id}' and '{other.run.run_id}' disagree on labels or patients")
+    for one, other in combinations([one for one in scores if one.trainings and one.run.model], 2):
+        # seed by seed these are the same models, so they are compared seed by seed
+        if one.run.model == other.run.model and one.seeds != other.seeds:
+            raise InputError(
+                f"runs '{one.run.run_id}' and '{other.run.run_id}' are of the same models, but not of the same trainings "
+                f"({first_few(sorted(set(one.seeds) ^ set(other.seeds)))}); evaluate each of them in both"
+            )
+    return scores
 
 
 def scores_of(records: Records, run: Run) -> RunScores:

@@ -70,7 +70,10 @@ def plan_command(
             float | None, typer.Option("--score-correlation", metavar="X", help="Within-class correlation of single and paired scores.")
         ] = None,
         records: Annotated[
-            Path | None, typer.Option("--records", metavar="RECORDS", help="records.parquet of a pilot, or its folder.")
+            list[Path] | None,
+            typer.Option(
+                "--records", metavar="RECORDS", help="records.parquet of a pilot, or its folder; may be repeated, one for each arm."
+            ),
         ] = None,
         arm_single: Annotated[str | None, typer.Option("--arm-single", metavar="RUN", help="Run id of its single-image arm.")] = None,
         arm_pair: Annotated[str | None, typer.Option("--arm-pair", metavar="RUN", help="Run id of its paired arm.")] = None,
@@ -182,8 +185,9 @@ def _save(report: PlanReport, out: Path, draw: Drawer | None, seed: int) -> None
 
     content = report.content()
     config = {"inputs": content["inputs"], "study": content["study"]}
-    given = [report.inputs.get(name) for name in ("records", "leak_from")]
-    sources = [path / "records.parquet" if path.is_dir() else path for path in given if path is not None]
+    leak_from = report.inputs.get("leak_from")
+    given = [*report.inputs.get("records", ()), *([] if leak_from is None else [leak_from])]
+    sources = [path / "records.parquet" if path.is_dir() else path for path in given]
     with RunFolder(out, "plan", config, seed, sources) as run:
         write_json(run.path / "plan.json", content)
         for name, number in report.counts.items():

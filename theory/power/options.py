@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 GRID_OPTIONS = ("trainings", "patients", "references", "variances", "effect", "measure", "half_width")
 
-Reader = Callable[[Path, "str | None", "str | None", int], "tuple[Pilot, dict[str, int]]"]
-LeakReader = Callable[[Path, "str | None", "str | None"], "Leak"]
+Reader = Callable[[Sequence[Path], "str | None", "str | None", int], "tuple[Pilot, dict[str, int]]"]
+LeakReader = Callable[[Sequence[Path], "str | None", "str | None"], "Leak"]
 
 SOURCE_OPTIONS = {"rho": "--rho", "variances": "--shared and --own", "components": "--components and --beta", "records": "--records"}
 DEFAULTS = {"m": 1, "rule": "optimal", "noise": 0.0, "seeds": 1}
@@ -51,7 +51,7 @@ class GridOptions:
     measure: str | None  # of a pilot: auroc or accuracy
     half_width: float | None  # of the interval to reach, instead of the power
     paired_seeds: bool
-    records: Path | None
+    records: list[Path] | None
     arm_single: str | None
     arm_pair: str | None
     power: float
@@ -82,7 +82,7 @@ class Options:
     beta: float | None  # mean paired logit of diseased minus healthy
     seeds: int  # seeds that are averaged
     score_correlation: float | None  # correlation of single and paired score within a class
-    records: Path | None
+    records: list[Path] | None  # one file or folder, or one for each arm
     arm_single: str | None  # run ids in them
     arm_pair: str | None
     leak: float | None = None  # share of the signal that references carry
@@ -175,7 +175,7 @@ def collect(options: Options, read_pilot: Reader | None, seed: int, read_leak: L
     if source == "records":
         if read_pilot is None:
             raise InputError("--records: this command was set up without a reader of records")
-        found, counts = read_pilot(Path(str(options.records)), options.arm_single, options.arm_pair, seed)
+        found, counts = read_pilot(options.records or [], options.arm_single, options.arm_pair, seed)
         return Collected(found, {"images_per_patient": found.images_per_patient, "icc": found.icc}, counts)
     return Collected(_from_components(options), {}, {}) if source == "components" else _from_correlation(options, read_leak)
 

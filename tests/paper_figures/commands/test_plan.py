@@ -93,6 +93,23 @@ def test_pilot_from_records(finished: Path, capsys: pytest.CaptureFixture[str]) 
     assert planned(capsys, "--records", str(finished / "records" / "records.parquet"), *chosen[2:])["measures"] == found["measures"]
 
 
+def test_the_arms_of_a_pilot_may_be_in_two_folders(finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    records = read_records(finished / "records" / "records.parquet")
+    for run in ("single", "pair-0.90"):
+        (tmp_path / run).mkdir()
+        write_records(tmp_path / run / "records.parquet", records.of(run_id=run))
+    both = ["--records", str(tmp_path / "single"), "--records", str(tmp_path / "pair-0.90")]
+    named = ["--arm-single", "single", "--arm-pair", "pair-0.90"]
+    assert planned(capsys, *both)["measures"] == planned(capsys, "--records", str(finished), *named)["measures"]
+    grid = ["--trainings", "3", "--patients", "200", "--effect", "0.05"]
+    together = planned(capsys, "--records", str(finished), *named, *grid)
+    assert planned(capsys, *both, *grid, "--out", str(tmp_path / "plan"))["needed"] == together["needed"]
+    assert len(json.loads((tmp_path / "plan" / "manifest.json").read_text())["inputs"]) == 2
+
+    assert run_app(app, ["plan", *both, "--records", str(tmp_path / "single" / "records.parquet")]) == 2
+    assert "give each run once" in capsys.readouterr().err
+
+
 def test_items_without_a_score_are_counted(finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     records = read_records(finished / "records" / "records.parquet")
     table = records.table[records.table["run_id"].isin(["single", "pair-0.90"])].reset_index(drop=True)

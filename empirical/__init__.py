@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from empirical.analysis.crossed import CrossedConfig, crossed_scores
     from empirical.analysis.reports import evaluate_with_reports
     from empirical.arms import ARMS, ArmConfig, assign_references, build_examples
-    from empirical.cohorts import Cohort, CohortInfo, read_cohort
+    from empirical.cohorts import Cohort, CohortInfo
     from empirical.cohorts.phantom import LesionConfig, PhantomConfig, PhantomTruth, Shares, make_phantom
-    from empirical.cohorts.readers.registry import import_cohort, import_kind
+    from empirical.cohorts.readers.registry import import_cohort
     from empirical.evaluation.config import EvaluateConfig
     from empirical.evaluation.evaluate import evaluate
     from empirical.evaluation.records import Records, read_records, write_records
@@ -35,8 +35,7 @@ __all__ = [
     "ARMS", "ArmConfig", "Assignment", "Cohort", "CohortInfo", "CrossedConfig", "Diagnosis", "EvaluateConfig", "FinetuneConfig",
     "LesionConfig", "ModelConfig", "PhantomConfig", "PhantomTruth", "PretrainConfig", "PromptConfig", "Records", "ReferenceConfig",
     "Shares", "VisionLanguageModel", "assign_references", "build_examples", "choose_references", "crossed_scores", "diagnose", "evaluate",
-    "evaluate_with_reports", "finetune", "import_cohort", "import_kind", "load_vlm", "make_phantom", "pretrain", "read_cohort",
-    "read_records", "write_records",
+    "evaluate_with_reports", "finetune", "import_cohort", "load_vlm", "make_phantom", "pretrain", "read_records", "write_records",
 ]  # fmt: skip
 
 __getattr__, __dir__ = lazy_exports(
@@ -45,9 +44,9 @@ __getattr__, __dir__ = lazy_exports(
         "analysis.crossed": ["CrossedConfig", "crossed_scores"],
         "analysis.reports": ["evaluate_with_reports"],
         "arms": ["ARMS", "ArmConfig", "assign_references", "build_examples"],
-        "cohorts": ["Cohort", "CohortInfo", "read_cohort"],
+        "cohorts": ["Cohort", "CohortInfo"],
         "cohorts.phantom": ["LesionConfig", "PhantomConfig", "PhantomTruth", "Shares", "make_phantom"],
-        "cohorts.readers.registry": ["import_cohort", "import_kind"],
+        "cohorts.readers.registry": ["import_cohort"],
         "evaluation.config": ["EvaluateConfig"],
         "evaluation.evaluate": ["evaluate"],
         "evaluation.records": ["Records", "read_records", "write_records"],

@@ -100,7 +100,7 @@ def test_paths_as_text_work(tmp_path: Path) -> None:
     from theory.sweeps import Study, read_results, run
 
     made = empirical.make_phantom(empirical.PhantomConfig(size=40, n_train=2, n_val=0, n_test=4), str(tmp_path / "phantom"), seed=0)
-    assert empirical.read_cohort(str(made.folder)).table.equals(made.table)
+    assert empirical.Cohort.load(str(made.folder)).table.equals(made.table)
     truth = empirical.PhantomTruth.load(str(made.folder / "truth.npz"))
     truth.save(str(tmp_path / "again.npz"))
     assert (tmp_path / "again.npz").is_file()

@@ -1,4 +1,4 @@
-"""What the API pages show: the names that packages export, and the config classes."""
+"""What the API pages show: the names that packages export."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import ast
 import importlib
 import importlib.util
 import inspect
-import pkgutil
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -50,7 +48,7 @@ GROUPS: dict[str, list[tuple[str, str, str]]] = {
     ],
     "empirical": [
         ("Cohorts", "Images with what is known about them: read, imported, or made as a phantom.",
-         "read_cohort Cohort CohortInfo import_cohort import_kind make_phantom PhantomConfig LesionConfig Shares PhantomTruth"),
+         "Cohort CohortInfo import_cohort make_phantom PhantomConfig LesionConfig Shares PhantomTruth"),
         ("References and arms", "Which healthy image stands beside a query, and what the model is shown.",
          "choose_references ReferenceConfig Assignment ARMS ArmConfig assign_references build_examples PromptConfig"),
         ("Models", "Load a vision-language model, check it, finetune it.",
@@ -176,31 +174,6 @@ def _comment(module: str, name: str) -> list[str]:
         if isinstance(node, ast.ImportFrom) and node.module and name in [alias.name for alias in node.names]:
             return _comment(node.module, name)
     return []
-
-
-def config_page() -> str:
-    """Write the page of the config classes, which YAML files fill, by the package that they belong to."""
-    from see_in_pairs.configs import StrictConfig
-
-    for package in ("theory", "empirical", "paper_figures"):
-        for found in pkgutil.walk_packages(importlib.import_module(package).__path__, f"{package}."):
-            if not found.name.endswith("__main__"):
-                importlib.import_module(found.name)
-    exported = [getattr(importlib.import_module(package), name) for package in PACKAGES for name in _exported(package)]
-    classes = {item for item in _subclasses(StrictConfig) if item not in exported}
-    lines = []
-    for module in sorted({item.__module__ for item in classes}):
-        lines += [f"## {module}", "", "```{eval-rst}"]
-        lines += sorted(f".. autoclass:: {module}.{item.__qualname__}\n" for item in classes if item.__module__ == module)
-        lines += ["```", ""]
-    return "\n".join(lines)
-
-
-def _subclasses(base: type) -> Iterator[type]:
-    for found in base.__subclasses__():
-        if found.__module__.partition(".")[0] in ("theory", "empirical", "paper_figures"):
-            yield found
-        yield from _subclasses(found)
 
 
 def forget_pages(folder: Path) -> None:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from see_in_pairs.lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from empirical.cohorts.cohort import Cohort, read_cohort
+    from empirical.cohorts.cohort import Cohort
     from empirical.cohorts.schema import QUERY_SPLITS, CohortInfo
 
-__all__ = ["QUERY_SPLITS", "Cohort", "CohortInfo", "read_cohort"]
+__all__ = ["QUERY_SPLITS", "Cohort", "CohortInfo"]
 
-__getattr__, __dir__ = lazy_exports(__name__, {"cohort": ("Cohort", "read_cohort"), "schema": ("QUERY_SPLITS", "CohortInfo")})
+__getattr__, __dir__ = lazy_exports(__name__, {"cohort": ("Cohort",), "schema": ("QUERY_SPLITS", "CohortInfo")})

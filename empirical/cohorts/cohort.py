@@ -68,6 +68,14 @@ class Cohort:
         ------
         InputError
             When the folder is missing or is not a cohort, or its table breaks the format of a cohort.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from empirical import PhantomConfig, make_phantom
+        >>> folder = make_phantom(PhantomConfig(size=40, n_train=2, n_val=0, n_test=4), tempfile.mkdtemp() + "/phantom", seed=0).folder
+        >>> len(Cohort.load(folder).queries("test"))
+        4
         """
         folder = Path(path)
         if not (folder / "cohort.parquet").is_file() or not (folder / "cohort.json").is_file():
@@ -242,35 +250,6 @@ class Cohort:
         if item_id not in self._positions:
             raise InputError(f"{self.folder}: no item '{item_id}'")
         return self.table[column].iat[self._positions[item_id]]  # called for every image: reading a whole row takes a hundred times as long
-
-
-def read_cohort(path: Path | str) -> Cohort:
-    """Read a cohort; the same as `Cohort.load`.
-
-    Parameters
-    ----------
-    path : Path or str
-        Its folder, with ``cohort.parquet`` and ``cohort.json``.
-
-    Returns
-    -------
-    Cohort
-        Table and facts; images are read later, one by one.
-
-    Raises
-    ------
-    InputError
-        When the folder is missing or is not a cohort, or its table breaks the format of a cohort.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from empirical import PhantomConfig, make_phantom
-    >>> folder = make_phantom(PhantomConfig(size=40, n_train=2, n_val=0, n_test=4), tempfile.mkdtemp() + "/phantom", seed=0).folder
-    >>> len(read_cohort(folder).queries("test"))
-    4
-    """
-    return Cohort.load(path)
 
 
 def _read_info(path: Path) -> CohortInfo:

@@ -71,9 +71,7 @@ def plan_command(
         ] = None,
         records: Annotated[
             list[Path] | None,
-            typer.Option(
-                "--records", metavar="RECORDS", help="records.parquet of a pilot, or its folder; may be repeated, one for each arm."
-            ),
+            typer.Option("--records", metavar="RECORDS", help="records.parquet of a pilot, or its folder; may be repeated."),
         ] = None,
         arm_single: Annotated[str | None, typer.Option("--arm-single", metavar="RUN", help="Run id of its single-image arm.")] = None,
         arm_pair: Annotated[str | None, typer.Option("--arm-pair", metavar="RUN", help="Run id of its paired arm.")] = None,

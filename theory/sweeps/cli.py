@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A sweep's folder (the --out of its run).", show_default=False)]
 
 
+MOST_ROWS_SHOWN = 2_000_000  # all are read for the table after a run; beyond, that would keep the user waiting for eight lines
+
+
 class RunByDefault(Commands):
     """A group whose first word may be a design, by file or name: ``sweep CONFIG.yaml`` means ``sweep run CONFIG.yaml``."""
 
@@ -93,7 +96,8 @@ def _show_performance(results: Results, folder: Path, quiet: bool) -> None:
     from theory.sweeps.performance.table import performance
 
     lines: list[str] = []
-    if not quiet:
+    rows = len(results.study.methods) * sum(found.attempted for found in results.unbroken_blocks.values())
+    if not quiet and rows <= MOST_ROWS_SHOWN:
         with contextlib.suppress(InputError):
             lines = format_table(performance(results)).splitlines()
     log_result(lines, ["sweep", "performance", folder], quiet)

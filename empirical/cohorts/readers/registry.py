@@ -25,27 +25,7 @@ SPELLED = {"columns": "--column", "label_names": "--label-name"}  # repeated opt
 
 
 def import_kind(kind: str, root: Path | str, out: Path | str, options: Mapping[str, Any]) -> Cohort:
-    """Import an image set by its kind.
-
-    Parameters
-    ----------
-    kind : str
-        One of `KINDS`, as after ``--kind`` of ``cohort import``.
-    root, out : Path or str
-        The folder of the set, where its images stay, and the folder for the cohort.
-    options : mapping
-        Options of the reader and of the import (`empirical.cohorts.importing.ImportSettings`), by the names of their parameters.
-
-    Returns
-    -------
-    Cohort
-        The cohort, saved in `out`.
-
-    Raises
-    ------
-    InputError
-        When an option is missing, or is not for this kind; and as the reader says.
-    """
+    """Import an image set by its kind; `options` are those of its reader and of the import (`ImportSettings`), by parameter."""
     if kind not in KINDS:
         raise InputError(f"--kind {kind}: must be one of {', '.join(KINDS)}{did_you_mean(kind, KINDS)}")
     takes = _options(kind)
@@ -71,7 +51,7 @@ def import_kind(kind: str, root: Path | str, out: Path | str, options: Mapping[s
 
 
 def import_cohort(kind: str, root: Path | str, out: Path | str, **options: Any) -> Cohort:
-    """Read an image set from a folder and save it as a cohort; the same as `import_kind` with its options by name.
+    """Read an image set from a folder and save it as a cohort.
 
     Parameters
     ----------

@@ -142,7 +142,9 @@ def test_a_table_of_the_docs_comes_out_again(tmp_path: Path, capsys: pytest.Capt
     )  # fmt: skip
 
 
-def test_a_sweep_ends_with_its_performance_and_the_next_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_sweep_ends_with_its_performance_and_the_next_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "my sweep"
     words = ("sequential", "--out", out, "--replicates", "20", "--set", "grid={rho: [0.5]}", "--set", "block=20")
     code, printed, err = sweep(capsys, *words)
@@ -150,6 +152,9 @@ def test_a_sweep_ends_with_its_performance_and_the_next_command(tmp_path: Path, 
     assert err.splitlines()[-1] == f"next: see-in-pairs sweep performance '{out}'"
     assert "measure" in err and sum("bias" in line for line in err.splitlines()) >= 1
     assert sweep(capsys, *words, "--quiet")[2] == ""
+    monkeypatch.setattr("theory.sweeps.cli.MOST_ROWS_SHOWN", 19)  # a run too large to be read for eight lines
+    _, _, err = sweep(capsys, *words)
+    assert "measure" not in err and err.splitlines()[-1] == f"next: see-in-pairs sweep performance '{out}'"
 
 
 def test_watching_a_finished_sweep_shows_it_once(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,6 +5,7 @@ Each function draws with the code of the report's figures, returns the axes, and
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +15,7 @@ import numpy as np
 
 from empirical.evaluation.records import COLUMNS, Records, read_records
 from paper_figures.plotting import style
-from paper_figures.plotting.style import INK, LINES, LOOKS, Look
+from paper_figures.plotting.style import INK, LINES, LOOKS, Look, note
 from paper_figures.results.estimates import auroc_of, shared_references
 from paper_figures.results.runs import Run, RunScores, runs_of, scores_of
 from see_in_pairs.errors import InputError, first_few
@@ -49,12 +50,12 @@ def plot_auroc(records: Table, *, arms: Sequence[str] | None = None, positive: S
     Returns
     -------
     matplotlib.axes.Axes
-        The axes, one row per run.
+        The axes, one row per run. The row of a run without an interval says why.
 
     Raises
     ------
     InputError
-        When there are no such records, arms or labels.
+        When there are no such records, arms or labels, or no run has an interval.
 
     Examples
     --------
@@ -70,11 +71,13 @@ def plot_auroc(records: Table, *, arms: Sequence[str] | None = None, positive: S
 
     scores = _scores(records, arms, positive)
     with _axes(ax, (9.0, 1.6 + 0.6 * len(scores))) as axes:
-        labels = _labels(scores)
-        for height, (one, label) in enumerate(zip(scores, labels, strict=True)):
-            found = auroc_of(one)
-            if found.reason:
-                raise InputError(f"{one.run.run_id}: no AUROC: {found.reason}")
+        labels, areas = _labels(scores), [auroc_of(one) for one in scores]
+        if all(found.reason for found in areas):
+            raise InputError(f"{scores[0].run.run_id}: no AUROC: {areas[0].reason}")
+        for height, (one, label, found) in enumerate(zip(scores, labels, areas, strict=True)):
+            if found.reason:  # such as a reference that all queries share: its row says so, and the others are drawn
+                words = textwrap.fill(f"no interval: {found.reason}", 60)
+                note(axes, 0.01, height, words, fontsize=10, va="center", transform=axes.get_yaxis_transform())
             row: dict[str, Any] = {"arm": one.run.arm, "label": label, "auroc": found.value, "low": found.low, "high": found.high}
             row |= {} if one.run.arm in LOOKS else {"look": _look(one.run, height)}
             draw_interval(axes, height, row, ("auroc", "low", "high"), np.nan)

@@ -61,6 +61,15 @@ def test_auroc_is_that_of_the_statistics_with_its_interval() -> None:
     assert 0.5 < low < middle < high < 1
 
 
+def test_a_run_without_an_interval_says_why_beside_the_others() -> None:
+    ill = TABLE[(TABLE["arm"] == "pair") & (TABLE["label"] == 1)]
+    ax = plot_auroc(pd.concat([TABLE[TABLE["arm"] == "single"], ill]), ax=axes())
+    (said,) = [text.get_text() for text in ax.texts if text.get_text().startswith("no interval")]
+    assert "class" in said and not len(xdata(ax, COLOURS["pair"])) and len(xdata(ax, COLOURS["single"]))
+    with pytest.raises(InputError, match="pair: no AUROC"):
+        plot_auroc(ill, ax=axes())
+
+
 def test_roc_has_a_curve_and_a_band_for_every_arm() -> None:
     ax = plot_roc(TABLE, resamples=50, ax=axes())
     legend = ax.get_legend()

@@ -105,7 +105,7 @@ def test_mcse_of_type_1_error_is_the_bootstraps(sample: pd.DataFrame) -> None:
 
 
 def test_mcse_is_the_spread_over_repeated_studies() -> None:
-    studies = 600
+    studies = 300
     table = performance(Table(replicates(np.random.default_rng(4), 200, studies), TRUTH), null=NULL)
     for (method, name), rows in table.dropna(subset=["value"]).groupby(["method", "measure"]):
         said, true = math.sqrt((rows["mcse"] ** 2).mean()), rows["value"].std()

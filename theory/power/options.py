@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 GRID_OPTIONS = ("trainings", "patients", "references", "variances", "effect", "measure", "half_width")
 
 Reader = Callable[[Sequence[Path], "str | None", "str | None", int], "tuple[Pilot, dict[str, int]]"]
-LeakReader = Callable[[Sequence[Path], "str | None", "str | None"], "Leak"]
+LeakReader = Callable[[Path, "str | None", "str | None"], "Leak"]
 
 SOURCE_OPTIONS = {"rho": "--rho", "variances": "--shared and --own", "components": "--components and --beta", "records": "--records"}
 DEFAULTS = {"m": 1, "rule": "optimal", "noise": 0.0, "seeds": 1}

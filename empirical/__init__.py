@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from empirical.analysis.reports import evaluate_with_reports
     from empirical.arms import ARMS, ArmConfig, assign_references, build_examples
     from empirical.cohorts import Cohort, CohortInfo
+    from empirical.cohorts.insertion import InsertConfig, insert_lesions
     from empirical.cohorts.phantom import LesionConfig, PhantomConfig, PhantomTruth, Shares, make_phantom
     from empirical.cohorts.readers.registry import import_cohort
     from empirical.evaluation.config import EvaluateConfig
@@ -33,9 +34,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ARMS", "ArmConfig", "Assignment", "Cohort", "CohortInfo", "CrossedConfig", "Diagnosis", "EvaluateConfig", "FinetuneConfig",
-    "LesionConfig", "ModelConfig", "PhantomConfig", "PhantomTruth", "PretrainConfig", "PromptConfig", "Records", "ReferenceConfig",
-    "Shares", "VisionLanguageModel", "assign_references", "build_examples", "choose_references", "crossed_scores", "diagnose", "evaluate",
-    "evaluate_with_reports", "finetune", "import_cohort", "load_vlm", "make_phantom", "pretrain", "read_records", "write_records",
+    "InsertConfig", "LesionConfig", "ModelConfig", "PhantomConfig", "PhantomTruth", "PretrainConfig", "PromptConfig", "Records",
+    "ReferenceConfig", "Shares", "VisionLanguageModel", "assign_references", "build_examples", "choose_references", "crossed_scores",
+    "diagnose", "evaluate", "evaluate_with_reports", "finetune", "import_cohort", "insert_lesions", "load_vlm", "make_phantom", "pretrain",
+    "read_records", "write_records",
 ]  # fmt: skip
 
 __getattr__, __dir__ = lazy_exports(
@@ -45,6 +47,7 @@ __getattr__, __dir__ = lazy_exports(
         "analysis.reports": ["evaluate_with_reports"],
         "arms": ["ARMS", "ArmConfig", "assign_references", "build_examples"],
         "cohorts": ["Cohort", "CohortInfo"],
+        "cohorts.insertion": ["InsertConfig", "insert_lesions"],
         "cohorts.phantom": ["LesionConfig", "PhantomConfig", "PhantomTruth", "Shares", "make_phantom"],
         "cohorts.readers.registry": ["import_cohort"],
         "evaluation.config": ["EvaluateConfig"],

@@ -12,6 +12,7 @@ from see_in_pairs.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from theory import statements, sweeps
+    from theory.models.channelized import ChannelizedObserver, ObserverEstimate, channel_profiles, detectability, gain, learn
     from theory.models.ideal_observers import Detectability, Scanning, hotelling, scanning
     from theory.models.variance_components import VarianceComponents, crossed_components, nested_components
     from theory.paired_model import PairedModel
@@ -22,14 +23,16 @@ if TYPE_CHECKING:
     from theory.verification import verify
 
 __all__ = [
-    "Correlation", "Detectability", "Expected", "PairedModel", "Pilot", "Quantity", "Scanning", "Separations", "Statement", "StudyDesign",
-    "VarianceComponents", "all_statements", "crossed_components", "hotelling", "known_components", "nested_components", "pilot",
-    "plan_study", "power_curve", "scanning", "statement", "statements", "sweeps", "value", "verify",
+    "ChannelizedObserver", "Correlation", "Detectability", "Expected", "ObserverEstimate", "PairedModel", "Pilot", "Quantity", "Scanning",
+    "Separations", "Statement", "StudyDesign", "VarianceComponents", "all_statements", "channel_profiles", "crossed_components",
+    "detectability", "gain", "hotelling", "known_components", "learn", "nested_components", "pilot", "plan_study", "power_curve",
+    "scanning", "statement", "statements", "sweeps", "value", "verify",
 ]  # fmt: skip
 
 __getattr__, __dir__ = lazy_exports(
     __name__,
     {
+        "models.channelized": ["ChannelizedObserver", "ObserverEstimate", "channel_profiles", "detectability", "gain", "learn"],
         "models.ideal_observers": ["Detectability", "Scanning", "hotelling", "scanning"],
         "models.variance_components": ["VarianceComponents", "crossed_components", "nested_components"],
         "paired_model": ["PairedModel"],

@@ -28,6 +28,8 @@ GROUPS: dict[str, list[tuple[str, str, str]]] = {
          "plan_study power_curve Correlation known_components pilot Pilot StudyDesign Separations Expected"),
         ("Ideal observers", "What no model can exceed on images of known covariance.",
          "PairedModel hotelling Detectability scanning Scanning"),
+        ("Observers from samples", "What linear observers learn from images seen through a few channels, with intervals.",
+         "channel_profiles learn ChannelizedObserver detectability gain ObserverEstimate"),
         ("Variance components", "What patients, references and seeds contribute to the spread of logits.",
          "crossed_components nested_components VarianceComponents"),
         ("Simulation studies", "The engine for repeated simulation.", "sweeps"),
@@ -48,7 +50,7 @@ GROUPS: dict[str, list[tuple[str, str, str]]] = {
     ],
     "empirical": [
         ("Cohorts", "Images with what is known about them: read, imported, or made as a phantom.",
-         "Cohort CohortInfo import_cohort make_phantom PhantomConfig LesionConfig Shares PhantomTruth"),
+         "Cohort CohortInfo import_cohort make_phantom PhantomConfig LesionConfig Shares PhantomTruth insert_lesions InsertConfig"),
         ("References and arms", "Which healthy image stands beside a query, and what the model is shown.",
          "choose_references ReferenceConfig Assignment ARMS ArmConfig assign_references build_examples PromptConfig"),
         ("Models", "Load a vision-language model, check it, finetune it.",

@@ -51,6 +51,12 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
         ),
         "The lesion": ("lesion",),
     },
+    "empirical.cohorts.insertion.config.InsertConfig": {
+        "The lesion": ("detectability", "profile", "width", "texture", "darker", "tint", "channels"),
+        "Where it can be": ("region", "darkest", "margin"),
+        "The images": ("size", "colours"),
+        "How many, of which patients": ("lesions_per_image", "fractions"),
+    },
     "empirical.pretraining.config.PretrainConfig": {
         "What is learned": ("model", "start", "kinds", "hardness"),
         "How long, in which steps": (
@@ -172,6 +178,7 @@ WHOLE = {
     "empirical.benchmark.config.BenchmarkConfig": "benchmark-gpu",
     "paper_figures.study.config.StudyConfig": "study",
     "paper_figures.observers.config.ObserversConfig": "observers",
+    "empirical.cohorts.insertion.config.InsertConfig": "insert",
     "paper_figures.reproduce.ReproduceConfig": "reproduce",
     "theory.sweeps.study.Study": "sweep",
 }

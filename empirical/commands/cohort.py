@@ -1,4 +1,4 @@
-"""The commands ``cohort phantom``, ``audit`` and ``show``; ``import`` is in `empirical.commands.cohort_import`."""
+"""The commands ``cohort phantom``, ``insert``, ``audit`` and ``show``; ``import`` is in `empirical.commands.cohort_import`."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from see_in_pairs.runs import RunFolder
 app = new_app("Make, import, audit or look at a cohort.")
 
 CohortFolder = Annotated[Path, typer.Argument(metavar="COHORT", help="A folder with cohort.parquet.")]
+DEFAULT_INSERTION = "insert-lesions"
 DEFAULT_PHANTOM = CONFIGS / "default-phantom.yaml"
 
 
@@ -42,6 +43,44 @@ def phantom(
         run.count("clipped_pixels", cohort.info.counts["clipped_pixels"])
     log(f"{out}: {len(cohort.table)} items, {cohort.info.counts['clipped_pixels']} pixels clipped", quiet)
     log_result(split_lines(cohort), ["cohort", "audit", out], quiet)
+
+
+@app.command()
+def insert(
+    cohort: CohortFolder,
+    out: Out,
+    config: Annotated[
+        str | None, typer.Option("--config", metavar="CONFIG", help="A packaged config or a YAML file. [default: insert-lesions]")
+    ] = None,
+    changes: Changes = None,
+    seed: Seed = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Put lesions of known detectability into the healthy images of a cohort.
+
+    Half of the queries of the new cohort have one; references never do. Label, place and mask are known for every query.
+    """
+    from empirical.cohorts import Cohort
+    from empirical.cohorts.insertion import InsertConfig, insert_lesions
+    from see_in_pairs.configs import load_config
+
+    source = Cohort.load(cohort)
+    settings = load_config(InsertConfig, config_path(config or DEFAULT_INSERTION, "cohort insert"), changes or ())
+    if out.exists() and out.resolve() == source.folder.resolve():
+        raise InputError(f"--out {out}: is the cohort itself; choose another folder")
+    log(f"lesions for the healthy images of {cohort}, into {out}", quiet)
+    identity = settings.model_dump(mode="json") | {"cohort": source.hash}
+    with new_cohort_run(out, "cohort insert", identity, seed=seed) as run:
+        made = insert_lesions(source, settings, out, seed, quiet)
+        for what, number in made.info.counts.items():
+            run.count(what, number)
+    known = made.info.parameters
+    log(
+        f"{out}: {len(made.table)} items; contrast {known['contrast']:.1f} gray levels; detectability in test images "
+        f"{known['detectability_in_test_images']:.2f} (standard error {known['detectability_in_test_images_se']:.2f})",
+        quiet,
+    )
+    log_result(split_lines(made), ["observers", out, "--config", "inserted-lesions", "--out", f"{out}-strategies"], quiet)
 
 
 app.command("import")(import_cohort)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from see_in_pairs.console import Changes, Json, Out, Quiet, Seed, emit_json, log
 from see_in_pairs.packaged import find_config
+
+if TYPE_CHECKING:
+    from empirical.cohorts import Cohort
+    from paper_figures.observers.config import ObserversConfig
 
 CONFIGS = Path(__file__).parents[1] / "observers" / "configs"
 
@@ -28,7 +32,8 @@ def observers(
 
     They are between the ideal observer, who knows everything, and a finetuned model, which learns everything; each sees the query alone,
     the query minus its reference, or both images. Writes observers.csv (AUROC with intervals), gains.csv (over the single image),
-    trainings.csv, and figures/observers.png with .pdf and .csv.
+    trainings.csv, and figures/observers.png with .pdf and .csv. A config with strategies (inserted-lesions) compares ways to choose
+    references at the places of inserted lesions, and writes strategies.csv and figures/strategies.png.
     """
     from empirical.cohorts import Cohort
     from paper_figures.observers.config import ObserversConfig
@@ -41,6 +46,8 @@ def observers(
     loaded = Cohort.load(cohort)
     settings = load_config(ObserversConfig, find_config(config, CONFIGS, "observers"), changes or ())
     inputs = [cohort / "cohort.parquet"]
+    if settings.strategies:
+        return _strategies(loaded, settings, out, json, seed, quiet)
     if settings.study is not None:
         inputs.append(study_table(settings.study))
     with RunFolder(out, "observers", settings.model_dump(mode="json") | {"cohort": loaded.hash}, seed=seed, inputs=inputs) as run:
@@ -56,3 +63,26 @@ def observers(
         print(f"{what}, with 95 % intervals")
         print(shown[["source", "observer", "train_patients", "value", "low", "high"]].round(3).to_string(index=False))
     log(f"written: {out / 'observers.csv'}, {out / 'gains.csv'}, {out / 'figures' / 'observers.png'}", quiet)
+
+
+def _strategies(cohort: Cohort, settings: ObserversConfig, out: Path, json: str | None, seed: int, quiet: bool) -> None:
+    """Compare ways to choose references on a cohort of inserted lesions."""
+    from paper_figures.observers.strategies import compare_strategies
+    from paper_figures.observers.strategies_figure import save_strategies
+    from see_in_pairs.files import write_text
+    from see_in_pairs.runs import RunFolder
+
+    identity, inputs = settings.model_dump(mode="json") | {"cohort": cohort.hash}, [cohort.folder / "cohort.parquet"]
+    with RunFolder(out, "observers", identity, seed=seed, inputs=inputs) as run:
+        table = compare_strategies(cohort, settings, seed, quiet)
+        write_text(run.path / "strategies.csv", table.to_csv(index=False, float_format="%.6g"))
+        save_strategies(table, run.path, cohort.info.name, seed)
+    if json is not None:
+        emit_json({"strategies": table.to_dict("records")}, json)
+    else:
+        print(
+            "gain in AUROC over the single image, with 95 % intervals, and share of the variance at the lesion that the reference explains"
+        )
+        shown = ["strategy", "observer", "gain", "gain_low", "gain_high", "verdict", "explained", "explained_low", "explained_high"]
+        print(table[shown].round(3).to_string(index=False, na_rep=""))
+    log(f"written: {out / 'strategies.csv'}, {out / 'figures' / 'strategies.png'}", quiet)

@@ -66,6 +66,11 @@ class ObserversConfig(StrictConfig):
         Samples of training patients of each number.
     features : ModelConfig, optional
         A model whose frozen vision features are the input of a linear observer, with Ledoit and Wolf's shrinkage.
+    strategies : dict of str to ReferenceConfig
+        Named ways to choose references. If any are given, they are compared on a cohort of inserted lesions (``cohort insert``), at the
+        place of each lesion, instead of the ladder; `references`, `place`, `centre`, `train_patients` and `study` are then not read.
+    folds : int
+        Strategies: parts of the patients; each is scored by rules that learned from the others.
     study : Path, optional
         Folder of a training study of the same cohort; its models are drawn beside the observers.
     study_cohort : str
@@ -85,6 +90,8 @@ class ObserversConfig(StrictConfig):
     ]
     trainings: int = Field(default=20, ge=1, le=1000)
     features: ModelConfig | None = None
+    strategies: dict[str, ReferenceConfig] = Field(default_factory=dict)
+    folds: int = Field(default=5, ge=2, le=20)
     study: Path | None = None
     study_cohort: str = ""
 

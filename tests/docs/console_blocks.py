@@ -197,7 +197,7 @@ def _check_names(command: str, values: dict[str, Any]) -> None:
 @cache
 def _config_kinds() -> dict[str, tuple[Any, Any, str]]:
     """Class of the config, how it is found by name, and the default, of every command that takes one."""
-    from empirical import CrossedConfig, EvaluateConfig, FinetuneConfig, PhantomConfig, PretrainConfig, ReferenceConfig
+    from empirical import CrossedConfig, EvaluateConfig, FinetuneConfig, InsertConfig, PhantomConfig, PretrainConfig, ReferenceConfig
     from empirical.commands.options import config_path
     from paper_figures.commands.observers import CONFIGS as OF_OBSERVERS
     from paper_figures.commands.study import CONFIGS
@@ -212,6 +212,7 @@ def _config_kinds() -> dict[str, tuple[Any, Any, str]]:
         "pretrain": (PretrainConfig, config_path, ""),
         "analyse crossed": (CrossedConfig, config_path, ""),
         "cohort phantom": (PhantomConfig, config_path, "default-phantom"),
+        "cohort insert": (InsertConfig, config_path, "insert-lesions"),
         "cohort references": (ReferenceConfig, config_path, "random-references"),
         "observers": (ObserversConfig, lambda word, command: find_config(word, OF_OBSERVERS, command), "known-place"),
         "study": (StudyConfig, lambda word, command: find_config(word, CONFIGS, command), ""),

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from empirical.analysis.crossed import CrossedConfig
+from empirical.cohorts.insertion import InsertConfig
 from empirical.cohorts.phantom import PhantomConfig
 from empirical.evaluation.config import EvaluateConfig
 from empirical.pretraining.config import PretrainConfig
@@ -34,7 +35,7 @@ from theory.sweeps.study import Study
 KINDS = {
     "finetune": FinetuneConfig, "evaluate": EvaluateConfig, "pretrain": PretrainConfig, "pretrain-grid": GridConfig,
     "analyse crossed": CrossedConfig, "cohort phantom": PhantomConfig, "cohort references": ReferenceConfig, "study": StudyConfig,
-    "sweep": Study, "observers": ObserversConfig,
+    "sweep": Study, "observers": ObserversConfig, "cohort insert": InsertConfig,
 }  # fmt: skip
 RESULTS = Path(__file__).parents[3] / "docs" / "results"
 

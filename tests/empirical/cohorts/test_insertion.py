@@ -1,0 +1,254 @@
+"""Inserted lesions: where they are, how detectable they are, and that references and patients stay what they were."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from scipy import ndimage
+
+from empirical.audit import audit
+from empirical.cohorts import Cohort, CohortInfo
+from empirical.cohorts.importing import assemble
+from empirical.cohorts.insertion import InsertConfig, insert_lesions
+from empirical.cohorts.insertion.calibration import jackknife, laguerre_gauss, signal_outputs
+from empirical.cohorts.insertion.lesions import add_lesion, allowed_places, colour_weights, draw_lesion, envelope
+from empirical.references import ReferenceConfig, choose_references
+from empirical.references.rules import audit_references
+from paper_figures.cli import app
+from see_in_pairs.console import run_app
+from see_in_pairs.errors import InputError
+from theory.models.channelized import channel_profiles
+
+SIZE, GRAIN, SPREAD = 64, 1.5, 60.0
+SMALL = {"size": SIZE, "width": 2, "lesions_per_image": 4, "fractions": (0.4, 0.0, 0.3, 0.3)}
+
+
+def films(folder: Path, patients: int = 60, each: int = 2, level: float = 120, ill: int = 0, mask: bool = False) -> Cohort:
+    """A cohort of smoothed white noise, of which the covariance is known; the last `ill` patients are diseased."""
+    rng, rows = np.random.default_rng(4), []
+    for sub in ("images", "masks"):
+        (folder / sub).mkdir(parents=True)
+    half = np.zeros((SIZE, SIZE), dtype=np.uint8)
+    half[: SIZE // 2] = 255
+    for patient in range(patients):
+        for number in range(each):
+            field = ndimage.gaussian_filter(SPREAD * rng.standard_normal((SIZE, SIZE)), GRAIN, mode="wrap")
+            name = f"images/{patient:03d}-{number}.png"
+            Image.fromarray(np.rint(level + field).clip(0, 255).astype(np.uint8)).save(folder / name)
+            Image.fromarray(half).save(folder / "masks" / f"{patient}.png")
+            label = "ill" if patient >= patients - ill else "well"
+            rows.append({"item_id": f"{patient:03d}/{number}", "image": name, "patient_id": f"p{patient}", "label": label,
+                         "split": "train", "age": 40.0 + patient % 7, "mask": f"masks/{patient}.png" if mask else ""})  # fmt: skip
+    info = CohortInfo("noise", "folder", "well", ["ill"], "noise", "a spot", licence="ours")
+    return assemble(folder, info, pd.DataFrame(rows))
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Cohort:
+    return films(tmp_path_factory.mktemp("noise") / "cohort", ill=5)
+
+
+@pytest.fixture(scope="module")
+def made(source: Cohort, tmp_path_factory: pytest.TempPathFactory) -> Cohort:
+    return insert_lesions(source, InsertConfig(**SMALL), tmp_path_factory.mktemp("made") / "cohort", seed=1)
+
+
+def pixels(cohort: Cohort, item: str) -> np.ndarray:
+    return np.asarray(cohort.image(item).convert("L"), dtype=int)
+
+
+def test_channels_are_those_of_the_theory() -> None:
+    ours = laguerre_gauss(21, 8.0, 5)
+    assert ours.reshape(5, -1) == pytest.approx(channel_profiles((21, 21), width=8.0, number=5))
+
+
+@pytest.mark.parametrize("wanted", [1.0, 2.5])
+def test_the_detectability_is_the_stated_one_by_the_true_covariance(source: Cohort, tmp_path: Path, wanted: float) -> None:
+    config = InsertConfig(**SMALL, detectability=wanted)
+    known = insert_lesions(source, config, tmp_path / "cohort", seed=3).info.parameters
+    channels = laguerre_gauss(config.channel_side, config.channel_width, config.channels)
+    signal = signal_outputs(envelope(config), channels)
+    wide = np.pad(channels, ((0, 0), (20, 20), (20, 20)))
+    filtered = SPREAD * np.stack([ndimage.gaussian_filter(channel, GRAIN) for channel in wide]).reshape(len(channels), -1)
+    covariance = filtered @ filtered.T + np.eye(len(channels)) / 12  # rounding
+    true = known["contrast"] * np.sqrt(signal @ np.linalg.solve(covariance, signal))
+    error = wanted * known["contrast_relative_se"]
+    assert 0 < error < 0.2 * wanted
+    assert abs(true - wanted) < 4 * error
+    found, se = known["detectability_in_test_images"], known["detectability_in_test_images_se"]
+    assert abs(found - true) < 4 * se < wanted
+    from scipy.stats import norm
+
+    assert abs(known["auroc_in_test_images"] - norm.cdf(true / np.sqrt(2))) < 4 * known["auroc_in_test_images_se"]
+
+
+def test_half_of_the_queries_of_each_split_have_a_lesion_at_its_place(made: Cohort, source: Cohort) -> None:
+    for split in ("train", "test"):
+        queries = made.queries(split)
+        assert (queries["label"] == "inserted lesion").mean() == 0.5
+        assert queries.groupby(["patient_id", "film"])["label"].apply(lambda labels: (labels == "inserted lesion").mean()).eq(0.5).all()
+        for row in queries.itertuples():
+            changed = pixels(made, row.item_id) - pixels(source, row.item_id.split("#")[0])
+            mask = made.mask(row.item_id)
+            if row.label == "well":
+                assert not changed.any() and mask is None
+            else:
+                assert np.unravel_index(changed.argmax(), changed.shape) == (row.row, row.column)
+                assert changed.min() >= 0 and mask is not None
+                assert ndimage.center_of_mass(mask) == pytest.approx((row.row, row.column))
+                assert np.argwhere(changed)[:, 0].min() >= row.row - 6
+
+
+def test_references_are_the_untouched_images_of_other_patients(made: Cohort, source: Cohort) -> None:
+    table = made.table
+    kept = table[table["split"] == "reference"]
+    assert set(kept["label"]) == {"well"} and set(kept["mask"]) == {""}
+    for item in kept["item_id"]:
+        assert np.array_equal(pixels(made, item), pixels(source, item))
+    patients = {split: set(rows["patient_id"]) for split, rows in table.groupby(table["split"] + table["serves"])}
+    assert patients["referenceprior"] <= patients["train"] | patients["test"]
+    assert not patients["train"] & patients["test"] and not patients["reference"] & (patients["train"] | patients["test"])
+    assert not {f"p{number}" for number in range(55, 60)} & set(table["patient_id"])  # the diseased
+    assert made.info.licence == "ours" and made.info.parameters["source"] == source.hash
+
+
+STRATEGIES = [
+    ReferenceConfig(),
+    ReferenceConfig(strategy="demographic", columns=(), caliper={"age": 1}),
+    ReferenceConfig(strategy="prior", order="film", unmatched="leave_out"),
+]
+
+
+@pytest.mark.parametrize("config", STRATEGIES)
+def test_no_strategy_gives_a_query_its_own_film(made: Cohort, config: ReferenceConfig) -> None:
+    for split in ("train", "test"):
+        assignment = choose_references(made, split, config, seed=0)
+        assert not audit_references(made, split, assignment, order="film")
+        items = made.table.set_index("item_id")
+        query, reference = items.loc[assignment.table["item_id"]], items.loc[assignment.table["reference_id"]]
+        own = query["patient_id"].to_numpy() == reference["patient_id"].to_numpy()
+        assert own.all() if config.strategy == "prior" else not own.any()
+        assert (query["film"].to_numpy() != reference["film"].to_numpy())[own].all()
+        assert len(assignment.table) == len(made.queries(split)) // (2 if config.strategy == "prior" else 1)
+
+
+def test_the_audit_finds_nothing_that_stops(made: Cohort) -> None:
+    assert [finding.name for finding in audit(made) if finding.severity == "error"] == []
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_does_not(source: Cohort, made: Cohort, tmp_path: Path) -> None:
+    def content(folder: Path) -> dict[str, bytes]:
+        return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*.png"))}
+
+    again = insert_lesions(source, InsertConfig(**SMALL), tmp_path / "again", seed=1)
+    assert again.hash == made.hash and content(again.folder) == content(made.folder)
+    assert insert_lesions(source, InsertConfig(**SMALL), tmp_path / "other", seed=2).hash != made.hash
+    assert insert_lesions(source, InsertConfig(**SMALL), tmp_path / "again", seed=1).hash == made.hash  # into the same folder
+
+
+def test_an_odd_number_of_queries_is_balanced_over_images(source: Cohort, tmp_path: Path) -> None:
+    cohort = insert_lesions(source, InsertConfig(**(SMALL | {"lesions_per_image": 1})), tmp_path / "cohort", seed=1)
+    for split in ("train", "test"):
+        ill = (cohort.queries(split)["label"] == "inserted lesion").sum()
+        assert abs(ill - len(cohort.queries(split)) / 2) <= 0.5
+
+
+def test_places_are_in_the_region_and_off_the_border() -> None:
+    image = np.full((SIZE, SIZE), 100, dtype=np.uint8)
+    image[:, :10] = 0
+    config = InsertConfig(**SMALL)
+    places = allowed_places(image, None, config)
+    assert places[:, 1].min() >= 10 + config.reach and places.max() == SIZE - 1 - config.reach
+    nearer = allowed_places(image, None, InsertConfig(**SMALL, margin=5))
+    assert nearer[:, 1].min() == places[:, 1].min() + 5
+    places = allowed_places(image, None, InsertConfig(**SMALL, region=(0.25, 0.5, 0.5, 0.75)))
+    assert places.min(axis=0).tolist() == [16, 32] and places.max(axis=0).tolist() == [31, 47]
+    mask = np.zeros((SIZE, SIZE), dtype=bool)
+    mask[30, 40] = True
+    assert allowed_places(image, mask, InsertConfig(**SMALL, region="mask")).tolist() == [[30, 40]]
+
+
+def test_masks_of_the_source_are_the_region(tmp_path: Path) -> None:
+    cohort = insert_lesions(films(tmp_path / "in", 40, 1, mask=True), InsertConfig(**SMALL, region="mask"), tmp_path / "out", seed=0)
+    rows = cohort.table.loc[cohort.table["split"] != "reference", "row"]
+    assert 0 < rows.min() <= rows.max() < SIZE // 2
+
+
+def test_a_texture_has_mean_zero_and_its_stated_spread() -> None:
+    config = InsertConfig(size=64, width=6, profile="textured", texture=0.5)
+    drawn = np.stack([draw_lesion(config, np.random.default_rng(seed)) for seed in range(400)]) / envelope(config)
+    assert drawn.mean(axis=0) == pytest.approx(1, abs=4.5 * 0.5 / 20)
+    assert drawn.std() == pytest.approx(0.5, rel=0.03)
+
+
+def test_colours_change_the_gray_level_by_the_contrast_and_nothing_is_clipped() -> None:
+    image = np.full((SIZE, SIZE, 3), 100, dtype=np.uint8)
+    lesion = np.zeros((9, 9))
+    lesion[4, 4] = -20
+    changed = add_lesion(image, np.array([30, 30]), lesion, colour_weights((0, 1, 0)))
+    assert changed is not None and changed[30, 30].tolist() == [100, 66, 100]
+    assert np.asarray(Image.fromarray(changed).convert("L"))[30, 30] == 80
+    assert add_lesion(image, np.array([30, 30]), 6 * lesion, colour_weights((1, 1, 1))) is None
+
+
+def test_the_jackknife_of_a_mean_is_its_standard_error_over_patients() -> None:
+    values, names = np.random.default_rng(0).standard_normal(40), np.repeat([str(n) for n in range(20)], 2)
+    found = jackknife(lambda kept: float(values[kept].mean()), names)
+    assert found.value == pytest.approx(values.mean())
+    assert found.se == pytest.approx(values.reshape(20, 2).mean(axis=1).std(ddof=1) / np.sqrt(20))
+
+
+@pytest.mark.parametrize(("change", "words"), [
+    ("detectability=19", "no room between 0 and 255"),
+    ("detectability=0.01", "rounding would spoil"),
+    ("region=[0, 0, 0.05, 0.05]", "no training image has a place"),
+    ("region=[0.5, 0.5, 0.4, 0.9]", "region: give top, left, bottom and right"),
+    ("region=mask", "has no mask"),
+    ("fractions=[0.9, 0, 0.05, 0.05]", "at least 5 are needed"),
+    ("fractions=[0.5, 0, 0.5, 0.5]", "add up to 1"),
+    ("width=40", "larger than an image"),
+    ("texture=0.7", "is for the profile 'textured'"),
+    ("tint=[0, 1, 0]", "is for colours: rgb"),
+    ("depth=3", "depth"),
+])  # fmt: skip
+def test_a_wrong_setting_is_one_line(source: Cohort, tmp_path: Path, capsys: pytest.CaptureFixture[str], change: str, words: str) -> None:
+    typed = ["cohort", "insert", str(source.folder), "--out", str(tmp_path / "out"), "--quiet", "--set", f"size={SIZE}", "--set", change]
+    assert run_app(app, typed) == 2
+    said = capsys.readouterr().err
+    assert words in said and said.count("\n") == 1
+    assert not (tmp_path / "out" / "cohort.parquet").exists()
+
+
+def test_a_cohort_without_enough_healthy_patients_is_refused(tmp_path: Path) -> None:
+    few = films(tmp_path / "few", 12, 1)
+    with pytest.raises(InputError, match=r"12 patients with healthy images give \d+ for"):
+        insert_lesions(few, InsertConfig(**SMALL), tmp_path / "out", seed=0)
+    none = Cohort(few.folder, few.info, few.table.assign(label="ill"))
+    with pytest.raises(InputError, match="no image of the healthy class"):
+        insert_lesions(none, InsertConfig(**SMALL), tmp_path / "out", seed=0)
+
+
+def test_the_command_says_what_it_made(source: Cohort, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    typed = ["cohort", "insert", str(source.folder), "--out", str(tmp_path / "out"), "--set", f"size={SIZE}"]
+    assert run_app(app, typed) == 0
+    assert "detectability in test images" in capsys.readouterr().err
+    assert run_app(app, typed) == 0  # the same once more
+    assert run_app(app, [*typed, "--set", "width=2"]) == 2
+    assert run_app(app, ["cohort", "insert", str(source.folder), "--out", str(source.folder)]) == 2
+
+
+@pytest.mark.skipif("SEE_IN_PAIRS_DATA" not in os.environ, reason="needs real images")
+def test_lesions_in_real_films(tmp_path: Path) -> None:
+    from empirical.cohorts.readers.registry import import_kind
+
+    root = Path(os.environ["SEE_IN_PAIRS_DATA"]) / "nih-chestxray14"
+    films = import_kind("nih", root, tmp_path / "nih", {"only_present": True, "quiet": True})
+    config = InsertConfig(size=64, width=2, region=(0.2, 0.2, 0.6, 0.8), lesions_per_image=2)
+    known = insert_lesions(films, config, tmp_path / "lesions", seed=0).info
+    assert known.counts["images_without_room"] == 0
+    assert abs(known.parameters["detectability_in_test_images"] - 1.5) < 5 * known.parameters["detectability_in_test_images_se"]

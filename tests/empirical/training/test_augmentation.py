@@ -197,6 +197,7 @@ def test_patience_counts_once_the_plateau_is_left() -> None:
     assert validations_without_fall(flat, 0) == 4  # as transformers counts
     assert validations_without_fall(flat, 0, below=0.34) == 0
     assert [validations_without_fall(flat + fallen[:n], 0, below=0.34) for n in range(1, 5)] == [0, 0, 1, 2]
+    assert validations_without_fall([0.3, 0.4, 0.4], 0, below=0.34) == 2  # it stays left
     assert validations_without_fall([1.0, 0.95, 0.94], least=0.02) == 1  # best before, not best that counted
 
 

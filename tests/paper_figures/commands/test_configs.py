@@ -60,13 +60,13 @@ def test_packaged_studies_are_those_whose_results_are_kept() -> None:
 
 
 def test_the_parts_of_the_phantom_study_fit_into_75_minutes_of_two_cores() -> None:
-    """At 45 s a training of one image and 70 s of two, and a quarter more for restarts."""
+    """At 80 s a training of one image and 140 s of two: a slow core."""
     config = load_config(StudyConfig, all_configs()["phantom"].path)
     seconds: Counter[str] = Counter()
     for number, part in enumerate(part_of_blocks(config)):
         for point in design_points(config, number):
-            seconds[part] += (10 if point.n_train == 0 else 45 if config.arms[point.arm].arm == "single" else 70) * 1.25
-    assert len(seconds) == 8 and max(seconds.values()) / 2 < 75 * 60, seconds
+            seconds[part] += 10 if point.n_train == 0 else 80 if config.arms[point.arm].arm == "single" else 140
+    assert len(seconds) == 11 and max(seconds.values()) / 2 < 75 * 60, seconds
     assert {len(block.seeds) for block in config.blocks if block.n_train != [0]} == {5}
     sizes: dict[str, set[int | str]] = {}
     for block in config.blocks:
@@ -90,7 +90,7 @@ def test_a_part_of_the_phantom_study_runs_at_toy_size(tmp_path: Path, monkeypatc
         block |= {"n_train": [4 if block["n_train"] != [0] else 0], "seeds": [0]}
     file = tmp_path / "study.yaml"
     file.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
-    for part in ("controls", "curve-small"):
+    for part in ("controls-few", "curve-25-50"):
         assert run_app(app, ["study", str(file), "--part", part, "--out", str(tmp_path / "out"), "--quiet"]) == 0
     areas = pd.read_csv(tmp_path / "out" / "study.csv")
     arms = ["single", "pair", "random", "duplicate", "blank", "reference-only", "copies", "single-healthy"]

@@ -90,6 +90,7 @@ class EarlyStopping(StrictConfig):
     within : float, optional
         Patience counts only once the loss has left the plateau of the start: from the first validation whose loss is more than this
         share below that of a model that knows how often each answer is right, but ignores the pictures. By default it always counts.
+        The loss of 20 patients varies by several percent on the plateau: with so few, 0.02 is too little.
     share : float, optional
         Validate on this share of the training patients, drawn by the seed from each class, and do not train on them; `n_train` counts
         them too. By default the ``val`` split validates.

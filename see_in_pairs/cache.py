@@ -5,6 +5,7 @@ Each part is a file, written atomically, with a key (a hash of its inputs). A pa
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
 
 KEY = "key"
 """Column of a stored table: the key of each row."""
+
+
+def cache_folder() -> Path:
+    """Find the folder for data that can be computed again: ``$SEE_IN_PAIRS_CACHE``, or ``see-in-pairs`` under the user's cache folder."""
+    default = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "see-in-pairs"
+    return Path(os.environ.get("SEE_IN_PAIRS_CACHE", default))
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from empirical.references.aligned import AlignedName, read_image
 from see_in_pairs.console import progress
 from see_in_pairs.errors import InputError
 
@@ -21,9 +22,12 @@ Floats = NDArray[np.float64]
 KEPT_IMAGES = 4096  # decoded images, at 64 x 64 pixels about 130 MB: a reference is read once, even if many queries share it
 
 
-def gray_image(cohort: Cohort, item_id: str, size: int | None = None) -> Floats:
-    """Read an image as gray levels from 0 to 255, shape (rows, columns); with `size` as a square of that many pixels a side."""
-    image = cohort.image(item_id).convert("L")
+def gray_image(cohort: Cohort, name: str, size: int | None = None) -> Floats:
+    """Read an item's image, or an aligned reference, as gray levels from 0 to 255, shape (rows, columns).
+
+    With `size` as a square of that many pixels a side.
+    """
+    image = read_image(cohort, name).convert("L")
     if size is not None and image.size != (size, size):
         from PIL.Image import Resampling
 
@@ -51,7 +55,7 @@ def channel_outputs(
     lesions: Mapping[str, tuple[int, int]] | None = None,
     quiet: bool = True,
 ) -> pd.DataFrame:
-    """Compute the channels' outputs on the queries of a split, and on the reference of each.
+    """Compute the channels' outputs on the queries of a split, and on the reference of each, an item or an aligned one.
 
     Shapes: `profiles` (K, side, side), an odd side; `places` (L, 2), row and column of their centres in every image. `lesions` adds a
     further place to a query: that of its lesion. A query without a reference is left out, and counted in ``attrs["left_out"]``.
@@ -73,7 +77,8 @@ def channel_outputs(
         own = places if not lesions or item not in lesions else np.vstack([places, [lesions[item]]])
         images = [item, beside] if beside else [item]
         outputs.append(np.concatenate([patch_outputs(read(image), profiles, own) for image in images], axis=1))
-        shown.append((number, beside, len(own)))
+        aligned = AlignedName.parse(beside)
+        shown.append((number, aligned.reference if aligned else beside, len(own)))
         at.append(own)
     if not shown:
         raise InputError(f"{cohort.folder}: no query of split '{split}' has a reference")

@@ -112,6 +112,8 @@ class CrossedConfig(StrictConfig):
     def _one_reference_of_each_query(self) -> Self:
         if self.pairing is not None and self.pairing.m > 1:
             raise ValueError("pairing.m: the correlation is between a query and one reference; leave it at 1")
+        if self.pairing is not None and self.pairing.align != "none":
+            raise ValueError("pairing.align: images are scored alone here, as they are; leave it out")
         return self
 
 

@@ -11,6 +11,8 @@ from empirical.cohorts import Cohort
 from empirical.prompts.example import Example
 from empirical.prompts.templates import PromptConfig, prompt_text, render
 from empirical.references import Assignment, ReferenceConfig
+from empirical.references.aligned import shown_references
+from empirical.references.registration import require_simpleitk
 from empirical.references.rules import audit_references
 from see_in_pairs.errors import InputError
 
@@ -53,8 +55,10 @@ def assign_references(
         When a reference breaks a rule: it is of the query's patient, not healthy, or from a split that is evaluated.
     """
     condition = ARMS[arm.arm]
+    if arm.references is not None and arm.references.align != "none":
+        require_simpleitk()  # before anything is chosen or loaded
     if draws > 1:
-        if arm.references is None:
+        if arm.references is None or condition.reads:
             raise InputError(f"references_per_query: arm '{arm.arm}' has no references, so it cannot have several; leave it at 1")
         arm = arm.model_copy(update={"references": arm.references.model_copy(update={"m": arm.references.m * draws})})
     if condition.find is None:
@@ -117,7 +121,8 @@ def build_examples(
         if assignment is not None and item_id not in references_of:
             continue
         references = references_of.get(item_id, ())
-        beside = references if condition.images is None else condition.images(item_id, references, context)
+        aligned = shown_references(item_id, references, arm.references)
+        beside = aligned if condition.images is None else condition.images(item_id, references, context)
         references = references or tuple(image for image in beside if image == item_id)  # a duplicate is its own reference
         parts, rest = render(template, words, len(beside)), iter(beside)
         shown_as_query = item_id if condition.query is None else condition.query(item_id)

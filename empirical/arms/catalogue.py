@@ -60,6 +60,7 @@ class Arm:
     query: Callable[[str], str] | None = None
     requires: tuple[str, ...] = ()  # keys of `ArmConfig` that must be given for this arm
     accepts: tuple[str, ...] = ()  # keys of `ArmConfig` that may be given; any other key is refused
+    reads: tuple[str, ...] = ()  # keys of `references` that may be given, where the arm does not choose by a strategy
     allows: tuple[str, ...] = ()  # findings of the audit of references that the arm has on purpose
 
 
@@ -168,7 +169,8 @@ _BLOCKS = (
         "worthless; one per site: (i)",
         expects="under (ii) about as with fresh ones; one per site under (i); else none",
         find=find_fixed,
-        accepts=("per_site",),
+        accepts=("per_site", "references"),
+        reads=("align", "detail"),
     ),
     Arm(
         name="diseased",
@@ -243,7 +245,8 @@ class ArmConfig(StrictConfig):
         ``single`` (the query alone), ``pair`` (one reference), ``multi`` (several), or a control. `empirical.arms.ARMS` lists what each
         arm shows and isolates. A model can be trained on any arm, and evaluated on another.
     references : ReferenceConfig, optional
-        How references are chosen, for the arms that need it, and for ``diseased`` (by default at random).
+        How references are chosen, for the arms that need it, and for ``diseased`` (by default at random). For ``fixed`` only `align` and
+        `detail`.
     other_cohort : str, optional
         For ``wrong_modality``: folder of a cohort with another modality.
     per_site : bool, default False
@@ -267,7 +270,7 @@ class ArmConfig(StrictConfig):
     def _optional_references_are_random(cls, content: Any) -> Any:
         if isinstance(content, dict) and content.get("references") is None:
             arm = ARMS.get(str(content.get("arm")))
-            if arm is not None and "references" in arm.accepts:
+            if arm is not None and "references" in arm.accepts and not arm.reads:
                 return content | {"references": ReferenceConfig()}
         return content
 
@@ -288,6 +291,9 @@ class ArmConfig(StrictConfig):
             if given and key not in (*condition.requires, *condition.accepts):
                 users = [name for name, arm in ARMS.items() if key in (*arm.requires, *arm.accepts)]
                 raise ValueError(f"arm '{self.arm}' does not take {key} (it is for {', '.join(users)})")
+        own = self.references
+        if condition.reads and own is not None and own != ReferenceConfig(**{key: getattr(own, key) for key in condition.reads}):
+            raise ValueError(f"arm '{self.arm}' reads only {' and '.join(condition.reads)} of references")
         if self.arm in ("pair", "multi") and self.references is not None and (self.references.m == 1) != (self.arm == "pair"):
             raise ValueError("arm 'pair' shows one reference (m: 1), arm 'multi' more than one")
         return self
@@ -295,6 +301,8 @@ class ArmConfig(StrictConfig):
     @property
     def strategy(self) -> str:
         """The reference strategy as written in the records: for a control without a strategy its own name, ``''`` for the query alone."""
+        if self.references is not None and ARMS[self.arm].reads:
+            return self.arm if self.references.align == "none" else f"{self.arm}+{self.references.align}"
         if self.references is not None:
             return self.references.recorded_name
         alone = ARMS[self.arm].find is None and ARMS[self.arm].images is None

@@ -1,4 +1,4 @@
-"""Where the images of an example come from: an item of the cohort, an item of another one, or synthetic.
+"""Where the images of an example come from: an item of the cohort, an item of another one, a reference aligned to its query, or synthetic.
 
 An example names its images. A name is an item id, or one made here for an image that is not an item of the cohort. `image_source` makes a
 function that reads both kinds.
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from empirical.references.aligned import AlignedName, image_key, read_image
 from see_in_pairs.errors import InputError
 
 if TYPE_CHECKING:
@@ -67,8 +68,8 @@ def image_source(cohort: Cohort) -> Callable[[str], Image]:
         return image
 
     def make(name: str) -> Image:
-        if not name.startswith(MARK):
-            return cohort.image(name)
+        if not name.startswith(MARK) or AlignedName.parse(name):
+            return read_image(cohort, name)
         _, kind, first, rest = name.split(MARK, 3)
         if kind == "other":
             return _cohort(rest).image(first)
@@ -80,8 +81,21 @@ def image_source(cohort: Cohort) -> Callable[[str], Image]:
     return read
 
 
+def content_key(cohort: Cohort, name: str) -> str:
+    """Name what an image shows: an item by its recorded SHA-256, an aligned reference by what it is made of, others by their name."""
+    if AlignedName.parse(name):
+        return image_key(cohort, name)
+    return name if name.startswith(MARK) else cohort.imported_as(name)
+
+
+def source_files(cohort: Cohort, name: str) -> list[tuple[Path, str]]:
+    """Find all files that an image is made from, each with its SHA-256 at import."""
+    asked = AlignedName.parse(name)
+    return [image_file(cohort, one) for one in ((asked.reference, asked.query) if asked else (name,))]
+
+
 def image_file(cohort: Cohort, name: str) -> tuple[Path, str]:
-    """Find the file of an image (or of the image that it is made from), and its SHA-256 at import."""
+    """Find the file of an image (or of the image that it is made from, and has the size of), and its SHA-256 at import."""
     cohort, item = _item(cohort, name)
     return cohort.image_path(item), cohort.imported_as(item)
 
@@ -95,6 +109,8 @@ def image_frame(cohort: Cohort, name: str) -> int:
 def _item(cohort: Cohort, name: str) -> tuple[Cohort, str]:
     if not name.startswith(MARK):
         return cohort, name
+    if asked := AlignedName.parse(name):
+        return cohort, asked.query
     _, kind, first, rest = name.split(MARK, 3)
     return (_cohort(rest), first) if kind == "other" else _item(cohort, rest)
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from empirical.cohorts import Cohort
-    from empirical.references import Assignment
+    from empirical.references import Assignment, ReferenceConfig
 
 
 def references(
@@ -66,7 +66,7 @@ def references(
     balance = balance_table(loaded, split, assignment, covariates)
     leak = reference_table(loaded, {split: assignment}, settings.recorded_name, seed, covariates=covariates)
     with RunFolder(out, "cohort references", identity, seed=seed, inputs=[cohort / "cohort.parquet"]) as run:
-        _write(run.path, loaded, assignment, balance, seed)
+        _write(run.path, loaded, assignment, balance, seed, settings)
         write_text(run.path / "leak.csv", leak.to_csv(index=False))
         run.count("unmatched", len(assignment.unmatched))
         run.count("left_out", len(assignment.left_out))
@@ -87,7 +87,7 @@ def _filled(cohort: Cohort, column: str) -> bool:
     return bool(values.notna().any()) if column == "age" else values.nunique() > 1
 
 
-def _write(out: Path, cohort: Cohort, assignment: Assignment, balance: pd.DataFrame, seed: int) -> None:
+def _write(out: Path, cohort: Cohort, assignment: Assignment, balance: pd.DataFrame, seed: int, settings: ReferenceConfig) -> None:
     from empirical.references.diagnostics.love_plot import love_plot
     from empirical.references.diagnostics.pair_sheet import pair_sheet
     from see_in_pairs.files import atomic_path, write_parquet, write_text
@@ -100,4 +100,4 @@ def _write(out: Path, cohort: Cohort, assignment: Assignment, balance: pd.DataFr
         with atomic_path(out / f"balance{suffix}") as temporary:
             figure.savefig(temporary, dpi=150)
     with atomic_path(out / "pairs.png") as temporary:
-        pair_sheet(cohort, assignment, seed).save(temporary)
+        pair_sheet(cohort, assignment, seed, config=settings).save(temporary)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from empirical.arms import assign_references, build_examples
-from empirical.audit.preflight import save_references
+from empirical.audit.preflight import save_alignment, save_references
 from empirical.cohorts import Cohort
 from empirical.evaluation.config import EvaluateConfig, run_id
 from empirical.prompts.example import Example
@@ -31,9 +31,10 @@ class ArmExamples:
         return {image for examples in self.examples.values() for example in examples for image in example.images}
 
     def write_references(self, config: EvaluateConfig, cohort: Cohort, run: RunFolder, quiet: bool) -> None:
-        """Write the references into a run's folder, and count unmatched and left-out queries."""
+        """Write the references into a run's folder, align them where asked, and count unmatched and left-out queries."""
         for name, assignment in self.references.items():
             save_references(cohort, config.split, assignment, run, name, quiet)
+            save_alignment(cohort, (image for example in self.examples[name] for image in example.images), run, name, quiet)
         run.count("left_out", len(self.left_out))
 
 

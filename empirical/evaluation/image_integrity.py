@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from empirical.arms.images import image_file
+from empirical.arms.images import source_files
 from empirical.cohorts import Cohort
 from empirical.cohorts.images import HOW_TO_REPLACE
 from see_in_pairs.errors import InputError, first_few
@@ -26,7 +26,7 @@ def verify_images(cohort: Cohort, names: Iterable[str], folder: Path) -> FileSta
 
     Returns the stamps of all files, taken before any is read, for `save_stamps`.
     """
-    files = {str(path): known for path, known in (image_file(cohort, name) for name in set(names)) if known}
+    files = {str(path): known for name in set(names) for path, known in source_files(cohort, name) if known}
     stamps = {path: stamp for path in files if (stamp := _stamp(Path(path)))}
     if not files_in(folder, "*.parquet"):
         return stamps

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from empirical.arms.build import prompt_words
-from empirical.arms.images import image_source
+from empirical.arms.images import content_key, image_source
 from empirical.cohorts import Cohort
 from empirical.evaluation.config import EvaluateConfig
 from empirical.prompts.example import Example
@@ -42,7 +42,7 @@ class ItemKeys:
     def key(self, example: Example) -> str:
         """Hash the ordered image hashes, the prompt, and everything that all items share (`context`)."""
         words = [[part.kind, part.text] for part in example.parts]
-        return content_hash([self.context, words, [self._image_hashes.get(image, image) for image in example.images]])
+        return content_hash([self.context, words, [self._content_of(image) for image in example.images]])
 
     @cached_property
     def context(self) -> list[Any]:
@@ -55,9 +55,13 @@ class ItemKeys:
         numbers = [str(dtype_of(model)), model.attention, model.image_processor]
         return [files, numbers, config.prompts.answers, config.spaced, config.generate and config.max_new_tokens]
 
+    def _content_of(self, image: str) -> str:
+        """The hash of an image; a synthetic one (noise, a blank) is made from its name, which then serves as its hash."""
+        return self._image_hashes[image] if image in self._image_hashes else content_key(self.cohort, image)
+
     @cached_property
     def _image_hashes(self) -> dict[str, str]:
-        """Hashes of the cohort's images; another image (noise, a blank) is made from its name, which then serves as its hash."""
+        """Hashes of the cohort's images."""
         table = self.cohort.table
         return dict(zip(table["item_id"], table["sha256"], strict=True))
 

@@ -82,6 +82,12 @@ class ReferenceConfig(StrictConfig):
     relax : tuple of str, optional
         The order in which requirements are dropped. Demographic: calipers and columns, by default the calipers, then `columns` from the
         last to the first. The other strategies have one requirement each: ``'site'``, ``'patient'`` or ``'band'``.
+    align : str
+        How a reference is warped onto its query before it is shown: ``'none'``, ``'translation'``, ``'affine'`` or ``'deformable'`` (each
+        after the one before it). It needs SimpleITK (extra ``registration``).
+    detail : float, optional
+        Width in pixels of the query's detail that must not guide the alignment: that of a lesion, or more. By default a tenth of the
+        image's shorter side.
     """
 
     strategy: StrategyName = "random"
@@ -96,6 +102,8 @@ class ReferenceConfig(StrictConfig):
     band_of: Literal["quantile", "cosine"] = "quantile"
     unmatched: Literal["error", "relax", "leave_out"] = "error"
     relax: tuple[str, ...] | None = None
+    align: Literal["none", "translation", "affine", "deformable"] = "none"
+    detail: Annotated[float, Field(ge=1, le=1e4)] | None = None
 
     @model_validator(mode="after")
     def _settings_belong_to_the_strategy(self) -> Self:
@@ -104,6 +112,12 @@ class ReferenceConfig(StrictConfig):
             for key in strategy.settings:
                 if key not in STRATEGIES[self.strategy].settings and getattr(self, key) != getattr(defaults, key):
                     raise ValueError(f"'{key}' is for strategy '{name}'; '{self.strategy}' does not read it")
+        return self
+
+    @model_validator(mode="after")
+    def _detail_is_of_an_alignment(self) -> Self:
+        if self.detail is not None and self.align == "none":
+            raise ValueError("detail: nothing is aligned; give align: translation, affine or deformable")
         return self
 
     @model_validator(mode="after")
@@ -139,5 +153,6 @@ class ReferenceConfig(StrictConfig):
 
     @property
     def recorded_name(self) -> str:
-        """The strategy as written in the records, with different names for the two kinds of ``cross_center``."""
-        return f"{self.strategy}_same" if self.site == "same" else self.strategy
+        """The strategy as written in the records, with different names for the two kinds of ``cross_center`` and for aligned references."""
+        name = f"{self.strategy}_same" if self.site == "same" else self.strategy
+        return name if self.align == "none" else f"{name}+{self.align}"

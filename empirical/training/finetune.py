@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from empirical.arms import assign_references, build_examples
 from empirical.arms.build import checked_queries, prompt_words
-from empirical.audit.preflight import preflight, save_references
+from empirical.audit.preflight import preflight, save_alignment, save_references
 from empirical.cohorts import Cohort
 from empirical.prompts.example import Example
 from empirical.prompts.templates import prompt_hash
@@ -124,6 +124,7 @@ def _train(config: FinetuneConfig, cohort: Cohort, run: RunFolder, quiet: bool) 
     data = planned_examples(cohort, order, config.arm, config.prompts, config.model)
     examples = data.examples
     save_references(cohort, "train", data.assignment, run, config.arm.arm, quiet)
+    save_alignment(cohort, (image for example in examples for image in example.images), run, config.arm.arm, quiet)
     plan = _write_plan(config, cohort, run, data, model, quiet)
     gpu = next(model.parameters()).device.type == "cuda"
     if config.augmentation is not None and config.store_features and vision_is_frozen(config.method, config.lora):

@@ -32,8 +32,9 @@ def observers(
 
     They are between the ideal observer, who knows everything, and a finetuned model, which learns everything; each sees the query alone,
     the query minus its reference, or both images. Writes observers.csv (AUROC with intervals), gains.csv (over the single image),
-    trainings.csv, and figures/observers.png with .pdf and .csv. A config with strategies (inserted-lesions) compares ways to choose
-    references at the places of inserted lesions, and writes strategies.csv and figures/strategies.png.
+    trainings.csv, and figures/observers.png with .pdf and .csv; alignment.csv where references are aligned. A config with strategies
+    (inserted-lesions) compares ways to choose references at the places of inserted lesions, and writes strategies.csv and
+    figures/strategies.png.
     """
     from empirical.cohorts import Cohort
     from paper_figures.observers.config import ObserversConfig
@@ -53,6 +54,9 @@ def observers(
     with RunFolder(out, "observers", settings.model_dump(mode="json") | {"cohort": loaded.hash}, seed=seed, inputs=inputs) as run:
         ladder = build_ladder(loaded, settings, seed, quiet)
         run.count("left_out", ladder.left_out)
+        if len(ladder.alignment):
+            write_text(run.path / "alignment.csv", ladder.alignment.to_csv(index=False))
+            run.count("not_aligned_as_asked", int((ladder.alignment["reached"] != ladder.alignment["asked"]).sum()))
         for name, table in {"observers": ladder.areas, "gains": ladder.gains, "trainings": ladder.trainings}.items():
             write_text(run.path / f"{name}.csv", table.to_csv(index=False))
         save_ladder(ladder, run.path, f"What observers learn: {loaded.info.name}", seed)

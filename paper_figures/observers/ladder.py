@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,9 @@ import numpy as np
 import pandas as pd
 
 from empirical.analysis.channels import channel_outputs
+from empirical.audit.preflight import alignment_text
 from empirical.references import choose_references
+from empirical.references.aligned import align_all, shown_references
 from paper_figures.observers.config import ObserversConfig
 from paper_figures.statistics import random_factors_contrast
 from see_in_pairs.console import log, progress
@@ -65,6 +67,7 @@ class Ladder:
     gains: pd.DataFrame
     trainings: pd.DataFrame
     left_out: int = 0  # queries without a reference
+    alignment: pd.DataFrame = field(default_factory=pd.DataFrame)  # a row for each aligned reference
 
 
 def build_ladder(cohort: Cohort, config: ObserversConfig, seed: int, quiet: bool = True) -> Ladder:
@@ -79,11 +82,16 @@ def build_ladder(cohort: Cohort, config: ObserversConfig, seed: int, quiet: bool
     places, known, lesions = _places(cohort, config, truth)
     side, size = config.channels.side, None if truth is not None else config.channels.size or DEFAULT_SIZE
     profiles = channel_profiles((side, side), config.channels.kind, width=config.channels.width, number=config.channels.number)
-    seen, left_out = {}, 0
+    seen, left_out, alignments = {}, 0, []
     for number, split in enumerate(("train", "test")):
         assignment = choose_references(cohort, split, config.references, seed, model=config.features, quiet=quiet)
         channels = profiles.reshape(-1, side, side)
-        table = channel_outputs(cohort, split, channels, places, assignment.references(), size=size, lesions=lesions, quiet=quiet)
+        shown = {item: shown_references(item, chosen, config.references) for item, chosen in assignment.references().items()}
+        alignment = align_all(cohort, [image for images in shown.values() for image in images], f"align, {split}", quiet)
+        if len(alignment):
+            log(f"{len(alignment)} {split} references aligned: {alignment_text(alignment)}", quiet)
+        alignments.append(alignment)
+        table = channel_outputs(cohort, split, channels, places, shown, size=size, lesions=lesions, quiet=quiet)
         left_out += table.attrs["left_out"]
         if table.attrs["left_out"]:
             log(f"{table.attrs['left_out']} {split} queries have no reference, and are left out", quiet)
@@ -110,7 +118,7 @@ def build_ladder(cohort: Cohort, config: ObserversConfig, seed: int, quiet: bool
         single += each
     if config.study is not None:
         areas += _study_areas(config.study, config.study_cohort)
-    return Ladder(pd.DataFrame(areas), pd.DataFrame(gains), pd.DataFrame(single), left_out)
+    return Ladder(pd.DataFrame(areas), pd.DataFrame(gains), pd.DataFrame(single), left_out, pd.concat(alignments, ignore_index=True))
 
 
 def _truth(cohort: Cohort) -> Any:
@@ -175,7 +183,8 @@ def _features(cohort: Cohort, config: ObserversConfig, seen: Seen, quiet: bool) 
     from empirical.references.embeddings.cache import embedder
 
     embed = embedder(cohort, config.features, quiet)
-    query, reference = (np.asarray(embed(list(items)), dtype=np.float64)[:, None] for items in (seen.items, seen.references))
+    shown = [shown_references(item, [beside], config.references)[0] for item, beside in zip(seen.items, seen.references, strict=True)]
+    query, reference = (np.asarray(embed(items), dtype=np.float64)[:, None] for items in (list(seen.items), shown))
     return Seen(seen.items, seen.patients, seen.diseased, seen.references, query, reference, np.concatenate([query, reference], axis=1))
 
 

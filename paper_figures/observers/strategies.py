@@ -12,6 +12,7 @@ from scipy import stats
 from empirical.analysis.channels import channel_outputs
 from empirical.cohorts import QUERY_SPLITS
 from empirical.references import choose_references
+from empirical.references.aligned import align_all, shown_references
 from paper_figures.observers.config import ObserversConfig
 from paper_figures.statistics import random_factors_contrast
 from see_in_pairs.console import log, progress
@@ -109,12 +110,14 @@ def read_pairs(cohort: Cohort, config: ObserversConfig, references: ReferenceCon
     parts, left_out = [], 0
     for split in (split for split in QUERY_SPLITS if (cohort.table["split"] == split).any()):
         try:
-            chosen = choose_references(cohort, split, references, seed, model=config.features).references()
+            assignment = choose_references(cohort, split, references, seed, model=config.features)
         except InputError:
             if split != "val":  # few queries, none of which may have a reference
                 raise
             left_out += int((cohort.table["split"] == split).sum())
             continue
+        chosen = {item: shown_references(item, beside, references) for item, beside in assignment.references().items()}
+        align_all(cohort, [image for images in chosen.values() for image in images], f"align, {split}", quiet=False)
         found = channel_outputs(cohort, split, channels, np.empty((0, 2), dtype=np.intp), chosen, lesions=places)
         left_out += found.attrs["left_out"]
         parts.append(found)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from empirical.cohorts.overview.contact_sheet import CLASS_COLOURS, fit
+from empirical.references.aligned import read_image, shown_references
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -15,15 +16,16 @@ if TYPE_CHECKING:
 
     from empirical.cohorts import Cohort
     from empirical.references.assignment import Assignment
+    from empirical.references.config import ReferenceConfig
 
 TILE, CAPTION, GAP = 224, 48, 8  # pixels
 
 
-def pair_sheet(cohort: Cohort, assignment: Assignment, seed: int = 0, rows: int = 4) -> Image.Image:
+def pair_sheet(cohort: Cohort, assignment: Assignment, seed: int = 0, rows: int = 4, config: ReferenceConfig | None = None) -> Image.Image:
     """Lay out some queries, diseased ones on the left half and healthy ones on the right, each beside its references.
 
     Under each image are a line in the colour of its class (blue: healthy, orange: diseased; no selector has seen the class), known facts
-    about the item, and, for a reference, how it was found.
+    about the item, and, for a reference, how it was found. Where `config` asks for it, references are aligned to their queries.
     """
     from PIL import Image
 
@@ -37,7 +39,8 @@ def pair_sheet(cohort: Cohort, assignment: Assignment, seed: int = 0, rows: int 
         for place, query in enumerate(half):
             shown = [(query, "query"), *((reference, notes[query, reference]) for reference in references[query])]
             for column, (item, words) in enumerate(shown):
-                tile = _tile(cohort.image(item), items.loc[[item]].iloc[0], cohort.info.healthy, words)
+                image = item if column == 0 else shown_references(query, [item], config)[0]
+                tile = _tile(read_image(cohort, image), items.loc[[item]].iloc[0], cohort.info.healthy, words)
                 sheet.paste(tile, (side * (width + 2 * GAP) + column * TILE, place * height))
     return sheet
 

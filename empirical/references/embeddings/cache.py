@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from empirical.cohorts import Cohort
+from empirical.references.aligned import image_key, read_image
 from empirical.references.embeddings.towers import vision_model
 from empirical.vlm.config import ModelConfig
 from empirical.vlm.hub import pin_revision
 from empirical.vlm.model_id import resolve, weights_hash
+from see_in_pairs.cache import cache_folder
 from see_in_pairs.console import progress
 from see_in_pairs.errors import InputError, first_line
 from see_in_pairs.files import atomic_path, content_hash, files_in, sha256
@@ -30,7 +31,7 @@ MODEL_FILES = ("config.json", "preprocessor_config.json", "processor_config.json
 
 
 def embedder(cohort: Cohort, model: ModelConfig | None, quiet: bool = True) -> Callable[[Sequence[str]], Vectors]:
-    """Make a function from item ids to embeddings, shape (items, dimensions).
+    """Make a function from item ids, or names of aligned references, to embeddings, shape (items, dimensions).
 
     Images embedded before, by this model, are read from ``$SEE_IN_PAIRS_CACHE/embeddings`` (by default under the user's cache folder).
     """
@@ -38,25 +39,17 @@ def embedder(cohort: Cohort, model: ModelConfig | None, quiet: bool = True) -> C
     def embed(items: Sequence[str]) -> Vectors:
         if model is None:
             raise InputError("embedding references: name the vision model (references.model.name: pocket, a folder or a Hub id)")
-        hash_of = dict(zip(cohort.table["item_id"], cohort.table["sha256"], strict=True))
-        frames = {item: f"#{number}" if (number := cohort.frame(item)) else "" for item in items}
-        keys = [(hash_of[item] or sha256(cohort.image_path(item))) + frames[item] for item in items]
+        keys = [image_key(cohort, item) for item in items]
         folder = cache_folder() / "embeddings" / model_key(model)
         known = _read(folder)
         new = {key: item for key, item in zip(keys, items, strict=True) if key not in known}
         for shard in progress(list(_shards(list(new))), -(-len(new) // SHARD), "embed images", quiet):
-            vectors = _embed(model, [cohort.image(new[key]) for key in shard])
+            vectors = _embed(model, [read_image(cohort, new[key]) for key in shard])
             _write(folder, shard, vectors)
             known |= dict(zip(shard, vectors, strict=True))
         return np.stack([known[key] for key in keys])
 
     return embed
-
-
-def cache_folder() -> Path:
-    """Find the folder for data that can be computed again: ``$SEE_IN_PAIRS_CACHE``, or ``see-in-pairs`` under the user's cache folder."""
-    default = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "see-in-pairs"
-    return Path(os.environ.get("SEE_IN_PAIRS_CACHE", default))
 
 
 def model_key(model: ModelConfig) -> str:

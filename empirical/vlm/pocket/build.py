@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
 from empirical.vlm.pocket.config import PocketConfig
 from empirical.vlm.pocket.text import training_text
 from see_in_pairs import __version__
+from see_in_pairs.cache import cache_folder
 from see_in_pairs.files import content_hash
 
 
@@ -26,8 +26,7 @@ def random_pocket_path(config: PocketConfig | None = None) -> Path:
         A folder that ``from_pretrained`` accepts, under ``$SEE_IN_PAIRS_CACHE`` or the user's cache folder.
     """
     config = config or PocketConfig()
-    default = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "see-in-pairs"
-    root = Path(os.environ.get("SEE_IN_PAIRS_CACHE", default))
+    root = cache_folder()
     folder = root / f"pocket-random-{content_hash({'config': config.model_dump(), 'version': __version__, 'text': training_text()})}"
     if not (folder / "config.json").is_file():
         from filelock import FileLock

@@ -160,7 +160,7 @@ def test_made_up_pictures(phantom: Cohort, skin: Cohort) -> None:
     "content",
     [
         {"arm": "reversed"}, {"arm": "unlabelled"}, {"arm": "wrong_modality"}, {"arm": "blank", "references": {}},
-        {"arm": "text", "references": {}}, {"arm": "fixed", "references": {}}, {"arm": "pair", "references": {}, "per_site": True},
+        {"arm": "text", "references": {}}, {"arm": "fixed", "references": {"m": 2}}, {"arm": "pair", "references": {}, "per_site": True},
         {"arm": "single", "other_cohort": "x"}, {"arm": "upside_down"},
     ],
 )  # fmt: skip

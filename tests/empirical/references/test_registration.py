@@ -1,0 +1,210 @@
+"""References aligned to their queries: known warps are undone, lesions stay, and every arm and cache sees the right image."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+from pydantic import ValidationError
+from scipy import ndimage
+
+from empirical.arms import ARMS, ArmConfig, build_examples
+from empirical.arms.images import content_key, image_area, image_source, source_files
+from empirical.cohorts import Cohort
+from empirical.prompts.templates import PromptConfig
+from empirical.references import ReferenceConfig, registration
+from empirical.references.aligned import PREFIX, AlignedName, align_all, image_key, read_image, shown_references
+from empirical.references.registration import align
+from see_in_pairs.cache import cache_folder
+from see_in_pairs.errors import InputError
+
+Floats = NDArray[np.float64]
+SIDE, LESION = 64, (30, 36)
+RELATIVE: dict[str, Any] = {"strategy": "demographic", "columns": ["family"], "caliper": {}}
+
+
+def picture(seed: int = 0) -> Floats:
+    """Coarse structure with some fine detail, gray levels about 120."""
+    rng = np.random.default_rng(seed)
+    coarse, fine = (ndimage.gaussian_filter(rng.standard_normal((SIDE, SIDE)), width) for width in (5, 1.5))
+    return 120 + 30 * coarse / coarse.std() + 4 * fine / fine.std()
+
+
+def moved(pixels: Floats, rows: Floats | float, columns: Floats | float) -> Floats:
+    row, column = np.indices(pixels.shape)
+    return np.asarray(ndimage.map_coordinates(pixels, [row + rows, column + columns], order=3, mode="nearest"))
+
+
+def image(pixels: Floats) -> Image.Image:
+    return Image.fromarray(np.clip(np.rint(pixels), 0, 255).astype(np.uint8))
+
+
+def smooth_warp(peak: float, seed: int) -> Floats:
+    rng = np.random.default_rng(seed)
+    field = np.stack([ndimage.gaussian_filter(rng.standard_normal((SIDE, SIDE)), SIDE / 4, mode="wrap") for _ in range(2)])
+    return np.asarray(field * peak / np.hypot(*field).max())
+
+
+def error(found: Image.Image, truth: Floats) -> float:
+    """Root mean squared error away from the edge, where pixels are unknown."""
+    return float(np.sqrt(np.mean((np.asarray(found, float) - truth)[8:-8, 8:-8] ** 2)))
+
+
+def test_a_shift_is_undone_whatever_the_gain_and_offset_of_the_session() -> None:
+    query = picture()
+    reference = 0.7 * moved(query, 3.0, -4.0) + 30
+    found = align(image(query), image(reference), "translation", detail=6)
+    assert found.reached == "translation" and found.after > 0.97 > found.before
+    assert error(found.image, 0.7 * query + 30) < 0.15 * error(image(reference), 0.7 * query + 30)
+
+
+def test_a_rotation_and_scale_are_undone_by_affine_but_not_by_translation() -> None:
+    query = picture(1)
+    row, column = np.indices(query.shape) - (SIDE - 1) / 2
+    turned = moved(query, 0.05 * row + 0.1 * column, -0.1 * row + 0.05 * column)
+    errors = [error(align(image(query), image(turned), kind, detail=6).image, query) for kind in ("translation", "affine")]
+    assert errors[1] < 0.25 * errors[0]
+
+
+def test_a_smooth_warp_of_four_pixels_is_undone_by_deformable_only() -> None:
+    query, field = picture(2), smooth_warp(4.0, 3)
+    errors = [error(align(image(query), image(moved(query, *field)), kind, detail=6).image, query) for kind in ("affine", "deformable")]
+    assert errors[1] < 0.4 * errors[0] and errors[1] < 4
+
+
+def test_the_same_pair_gives_the_same_bits() -> None:
+    query, reference = image(picture(2)), image(moved(picture(2), *smooth_warp(4.0, 3)))
+    first, second = (align(query, reference, "deformable", detail=6) for _ in range(2))
+    assert first.image.tobytes() == second.image.tobytes() and first.after == second.after
+
+
+def kept_contrast(detail: float, near: bool = False) -> float:
+    """Share of a lesion's contrast in query minus reference that is left by aligning to the query *with* the lesion.
+
+    With `near` the reference has such a spot of its own, five pixels away: what a fit without smoothing takes for the lesion.
+    """
+    row, column = np.indices((SIDE, SIDE))
+    radius = np.hypot(row - LESION[0], column - LESION[1])
+    lesion, mask, ring = 25 * np.exp(-((radius / 3) ** 2) / 2), radius <= 4, (radius > 9) & (radius <= 13)
+    spot = 25 * np.exp(-((np.hypot(row - LESION[0] - 3, column - LESION[1] + 4) / 3) ** 2) / 2)
+    shares = []
+    for seed in range(3):
+        query = picture(seed)
+        reference = moved(query + 10 * np.random.default_rng(seed).standard_normal(query.shape), 2.0, 1.0) + spot * near
+        with_and_without = [align(image(shown), image(reference), "deformable", detail).image for shown in (query + lesion, query)]
+        change = np.subtract(*[np.asarray(found, float) for found in with_and_without])
+        shares.append(1 - (change[mask].mean() - change[ring].mean()) / (lesion[mask].mean() - lesion[ring].mean()))
+    return float(np.mean(shares))
+
+
+def test_a_lesion_keeps_its_contrast_and_in_a_fit_with_its_detail_it_does_not() -> None:
+    assert kept_contrast(2.5, near=True) < kept_contrast(7, near=True)
+    assert kept_contrast(7) > 0.85
+
+
+def test_what_cannot_be_aligned_is_left_in_its_place_and_counted() -> None:
+    flat, query = image(np.full((SIDE, SIDE), 90.0)), image(picture())
+    found = align(query, flat, "deformable")
+    assert (found.reached, found.before, found.after) == ("none", 0.0, 0.0)
+    assert found.image.tobytes() == flat.tobytes()
+    noise = image(120 + 40 * np.random.default_rng(1).standard_normal((SIDE, SIDE)))
+    assert align(noise, image(picture(5)), "translation").after >= align(noise, image(picture(5)), "translation").before
+
+
+def test_a_colour_reference_of_another_size_lands_on_the_grid_of_the_query() -> None:
+    query = picture(4)
+    large = image(moved(query, 2.0, 2.0)).resize((2 * SIDE, 2 * SIDE), Image.Resampling.BICUBIC)
+    colour = Image.merge("RGB", [large, large.point(lambda level: level // 2), large])
+    found = align(image(query).convert("RGB"), colour, "translation", detail=6)
+    red, green, _ = found.image.split()
+    assert found.image.size == (SIDE, SIDE) and found.image.mode == "RGB"
+    assert error(red, query) < 4 and error(green, query / 2) < 3
+
+
+def test_without_simpleitk_one_line_says_what_to_install(phantom: Cohort, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "SimpleITK", None)
+    arm = ArmConfig.model_validate({"arm": "pair", "references": RELATIVE | {"align": "affine"}})
+    with pytest.raises(InputError, match=r"pip install 'see-in-pairs\[registration\]'"):
+        build_examples(phantom, "test", arm, PromptConfig(), seed=0)
+
+
+@pytest.mark.parametrize("wrong", [{"align": "rigid"}, {"detail": 5.0}, {"align": "affine", "detail": 0.5}])
+def test_wrong_settings_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match=r"align|detail"):
+        ReferenceConfig.model_validate(wrong)
+
+
+def test_an_unknown_kind_is_one_line() -> None:
+    with pytest.raises(InputError, match="rigid"):
+        align(image(picture()), image(picture()), "rigid")
+
+
+@pytest.mark.parametrize("arm", sorted(ARMS))
+def test_every_arm_that_shows_a_real_reference_shows_it_aligned_and_no_other_does(phantom: Cohort, arm: str) -> None:
+    settings = RELATIVE | {"align": "translation", "detail": 7.0}
+    real = {"pair", "multi", "fixed", "diseased", "reversed", "unlabelled", "reference_only"}
+    if arm not in real:
+        with pytest.raises(ValidationError, match="does not take references"):
+            ArmConfig.model_validate({"arm": arm, "references": settings, **({"other_cohort": "x"} if arm == "wrong_modality" else {})})
+        return
+    settings |= {"m": 2} if arm == "multi" else {}
+    settings = {"align": "translation", "detail": 7.0} if arm in ("fixed", "diseased") else settings
+    config = ArmConfig.model_validate({"arm": arm, "references": settings})
+    plain = config.model_copy(update={"references": None if arm == "fixed" else config.references.model_copy(update={"align": "none"})})  # type: ignore[union-attr]
+    pairs = [build_examples(phantom, "test", one, PromptConfig(), seed=3) for one in (config, plain)]
+    for example, before in zip(*pairs, strict=True):
+        names = [str(AlignedName("translation", 7.0, reference, example.item_id)) for reference in example.reference_ids]
+        assert example.reference_ids == before.reference_ids  # the choice of references does not change
+        assert sorted(example.images) == sorted([*names, *(set(before.images) - set(before.reference_ids))])
+    assert config.strategy.endswith("+translation") and not plain.strategy.endswith("+translation")
+
+
+def test_fixed_reads_only_how_to_align() -> None:
+    with pytest.raises(ValidationError, match="reads only align and detail"):
+        ArmConfig.model_validate({"arm": "fixed", "references": {"align": "affine", "strategy": "demographic"}})
+
+
+def test_aligned_images_are_kept_and_made_again_where_damaged(phantom: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEE_IN_PAIRS_CACHE", str(tmp_path))
+    query, reference = phantom.queries("test")["item_id"][0], phantom.table["item_id"].iloc[-1]
+    names = shown_references(query, [reference], ReferenceConfig(align="translation", detail=7))
+    table = align_all(phantom, [*names, *names, query], "align", quiet=True)
+    assert table[["item_id", "reference_id", "asked"]].to_numpy().tolist() == [[query, reference, "translation"]]
+    made = read_image(phantom, names[0])
+    direct = align(phantom.image(query), phantom.image(reference), "translation", 7)
+    assert made.tobytes() == direct.image.tobytes() and table["reached"][0] == direct.reached
+    (file,) = (cache_folder() / "aligned").rglob("*.png")
+    monkeypatch.setattr("empirical.references.aligned.align", lambda *_: pytest.fail("made again"))
+    assert image_source(phantom)(names[0]).tobytes() == made.tobytes()
+    monkeypatch.undo()
+    monkeypatch.setenv("SEE_IN_PAIRS_CACHE", str(tmp_path))
+    file.write_bytes(file.read_bytes()[:500])
+    assert read_image(phantom, names[0]).tobytes() == made.tobytes()
+
+
+def test_keys_tell_apart_whatever_decides_an_aligned_image(phantom: Cohort, monkeypatch: pytest.MonkeyPatch) -> None:
+    query, other = phantom.queries("test")["item_id"][:2]
+    reference = phantom.table["item_id"].iloc[-1]
+    names = [
+        str(AlignedName(*settings)) for settings in (
+            ("affine", 7.0, reference, query), ("affine", None, reference, query), ("translation", 7.0, reference, query),
+            ("affine", 7.0, other, query), ("affine", 7.0, reference, other),
+        )
+    ]  # fmt: skip
+    keys = [image_key(phantom, name) for name in (*names, query, reference)]
+    assert len(set(keys)) == len(keys) and all(name.startswith(PREFIX) and str(AlignedName.parse(name)) == name for name in names)
+    monkeypatch.setattr(registration, "version", lambda package: "0.0")
+    assert image_key(phantom, names[0]) not in keys
+
+
+def test_what_an_aligned_image_is_made_from_is_checked_and_measured(phantom: Cohort) -> None:
+    query, reference = phantom.queries("test")["item_id"][0], phantom.table["item_id"].iloc[-1]
+    name = str(AlignedName("affine", None, reference, query))
+    assert [path for path, _ in source_files(phantom, name)] == [phantom.image_path(reference), phantom.image_path(query)]
+    assert image_area(phantom, name) == image_area(phantom, query)
+    assert content_key(phantom, name) == image_key(phantom, name) and content_key(phantom, query) == phantom.imported_as(query)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from empirical.cohorts import Cohort
 from empirical.references.config import ReferenceConfig
-from empirical.references.registration import Aligned, align, settings_key
+from empirical.references.registration import AlignedReference, align, settings_key
 from empirical.vlm.inference.prefetch import prefetch_map, thread_count, thread_pool
 from see_in_pairs.cache import cache_folder
 from see_in_pairs.console import progress
@@ -71,7 +71,7 @@ def read_image(cohort: Cohort, name: str) -> Image:
     return cohort.image(name) if asked is None else aligned(cohort, asked).image
 
 
-def aligned(cohort: Cohort, asked: AlignedName) -> Aligned:
+def aligned(cohort: Cohort, asked: AlignedName) -> AlignedReference:
     """Align a reference, or read it from ``$SEE_IN_PAIRS_CACHE/aligned``."""
     key = image_key(cohort, str(asked))
     file = cache_folder() / "aligned" / key[:2] / f"{key}.png"
@@ -98,7 +98,7 @@ def align_all(cohort: Cohort, names: Iterable[str], label: str, quiet: bool) -> 
     return pd.DataFrame(list(rows()) if asked else [], columns=list(COLUMNS))
 
 
-def _read(file: Path) -> Aligned | None:
+def _read(file: Path) -> AlignedReference | None:
     from PIL import Image
 
     from empirical.cohorts.images import BROKEN
@@ -107,12 +107,12 @@ def _read(file: Path) -> Aligned | None:
         with Image.open(file) as image:
             image.load()
             facts = json.loads(image.info["alignment"])
-            return Aligned(image.convert("RGB"), str(facts["reached"]), float(facts["before"]), float(facts["after"]))
+            return AlignedReference(image.convert("RGB"), str(facts["reached"]), float(facts["before"]), float(facts["after"]))
     except BROKEN:  # missing, or damaged: it is made again
         return None
 
 
-def _write(file: Path, made: Aligned) -> None:
+def _write(file: Path, made: AlignedReference) -> None:
     from PIL.PngImagePlugin import PngInfo
 
     facts = PngInfo()

@@ -34,7 +34,7 @@ ITERATIONS = {"translation": 60, "affine": 60, "deformable": 20}
 
 
 @dataclass(frozen=True)
-class Aligned:
+class AlignedReference:
     """A reference on the query's grid."""
 
     image: Image
@@ -58,7 +58,7 @@ def settings_key(kind: str, detail: float | None) -> list[object]:
     return [METHOD, version("SimpleITK"), kind, detail]
 
 
-def align(query: Image, reference: Image, kind: str, detail: float | None = None) -> Aligned:
+def align(query: Image, reference: Image, kind: str, detail: float | None = None) -> AlignedReference:
     """Warp a reference onto its query, gray or RGB; the fit sees gray levels only.
 
     Parameters
@@ -72,7 +72,7 @@ def align(query: Image, reference: Image, kind: str, detail: float | None = None
 
     Returns
     -------
-    Aligned
+    AlignedReference
         The reference on the query's grid, with the query's mode kept out of it: as many channels as the reference. Beyond the reference's
         edge its outermost pixels are repeated. A transform is accepted where it is plausible and raises the correlation of the smoothed
         images; else the one before it is used, in the end none.
@@ -95,8 +95,8 @@ def align(query: Image, reference: Image, kind: str, detail: float | None = None
         if found is not None and fit.plausible(found) and (quality := fit.correlation(found)) > after:
             transform, reached, after = found, stage, quality
     if reached == "none" and query.size == reference.size:
-        return Aligned(reference, reached, before, after)
-    return Aligned(_resampled(sitk, reference, fit.placed(reference), fixed, transform), reached, before, after)
+        return AlignedReference(reference, reached, before, after)
+    return AlignedReference(_resampled(sitk, reference, fit.placed(reference), fixed, transform), reached, before, after)
 
 
 class _Fit:

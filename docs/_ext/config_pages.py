@@ -42,6 +42,7 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
         "Strategy `demographic`": ("columns", "caliper"),
         "Strategy `embedding`": ("model", "band", "band_of"),
         "Strategies `cross_center` and `prior`": ("site", "order"),
+        "Alignment to the query": ("align", "detail"),
     },
     "empirical.cohorts.phantom.config.PhantomConfig": {
         "How many": ("n_train", "n_val", "n_test", "relatives", "prevalence", "warmup"),

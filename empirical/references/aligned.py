@@ -85,7 +85,8 @@ def align_all(cohort: Cohort, names: Iterable[str], label: str, quiet: bool) -> 
     """Align all references among some images, several at a time, with a progress bar; a row each, with `COLUMNS`."""
     import pandas as pd
 
-    asked = [found for name in dict.fromkeys(names) if (found := AlignedName.parse(name)) is not None]
+    plain = dict.fromkeys(name[max(0, name.find(PREFIX)) :] for name in names)  # without what an augmentation puts before a name
+    asked = [found for name in plain if (found := AlignedName.parse(name)) is not None]
 
     def work(one: AlignedName) -> tuple[object, ...]:
         found = aligned(cohort, one)

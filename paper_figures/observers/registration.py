@@ -9,7 +9,7 @@ import argparse
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -21,9 +21,13 @@ from empirical.cohorts.phantom import PhantomConfig, PhantomTruth
 from empirical.cohorts.phantom.draws import FamilySampler
 from empirical.cohorts.phantom.model import build_model
 from empirical.references.registration import align
+from paper_figures.plotting import style
 from see_in_pairs.console import progress
-from see_in_pairs.files import write_text
+from see_in_pairs.files import atomic_path, write_text
 from theory.models.channelized import channel_profiles, detectability
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Floats = NDArray[np.float64]
 
@@ -113,12 +117,11 @@ def recovery(pairs: Pairs, peak: float, kind: str, quiet: bool) -> dict[str, Any
     sides = [np.flatnonzero(pairs.diseased == side) for side in (False, True)]
     draws = np.array([gains(np.concatenate([rng.choice(side, len(side)) for side in sides])) for _ in range(RESAMPLES)])
     shares = (draws[:, 2] - draws[:, 1]) / (draws[:, 0] - draws[:, 1])
-    intervals = {
-        name: np.quantile(values, [0.025, 0.975]) for name, values in (("gain", draws[:, 2]), ("warped", draws[:, 1]), ("recovered", shares))
-    }
+    drawn = {"warped": draws[:, 1], "gain": draws[:, 2], "recovered": shares}
     row: dict[str, Any] = {"peak": peak, "align": kind, "families": len(queries), "gain_unwarped": unwarped}
     for name, value in (("warped", lost), ("gain", after), ("recovered", (after - lost) / (unwarped - lost))):
-        row |= {name: value, f"{name}_low": intervals[name][0], f"{name}_high": intervals[name][1]}
+        low, high = np.quantile(drawn[name], [0.025, 0.975])
+        row |= {name: value, f"{name}_low": low, f"{name}_high": high}
     return row | {"as_asked": float(np.mean([one == kind for one in reached])), "cpu_ms": 1000 * seconds}
 
 
@@ -135,7 +138,9 @@ def contrast(pairs: Pairs, peak: float, detail: float, kind: str, n: int, quiet:
         return float(image[mask].mean() - image[ring].mean())
 
     lesion, warped, shares = np.rint(pairs.lesion), pairs.warped(peak)[:n], []
-    for healthy, reference in progress(zip(pairs.healthy[:n], warped, strict=True), n, f"contrast, {peak:g} pixels, detail {detail:g}", quiet):
+    for healthy, reference in progress(
+        zip(pairs.healthy[:n], warped, strict=True), n, f"contrast, {peak:g} pixels, detail {detail:g}", quiet
+    ):
         with_lesion, without = (aligned(query, reference, kind, detail)[0] for query in (healthy + lesion, healthy))
         shares.append(1 - (above(with_lesion) - above(without)) / above(lesion))
     reach = stats.t.ppf(0.975, n - 1) * np.std(shares, ddof=1) / np.sqrt(n)
@@ -149,11 +154,33 @@ def _outputs(pairs: Pairs, images: Floats) -> Floats:
     return np.stack([patch_outputs(image, profiles, place)[0] for image in images])
 
 
-def draw_curve(out: Path) -> None:
+def draw_curve(recovered: pd.DataFrame, kept: pd.DataFrame) -> Figure:
     """Draw the recovered share by size of the warp, and the contrast that is kept."""
-    from paper_figures.plotting.style import new_figure
+    from matplotlib.figure import Figure
 
-    raise NotImplementedError(new_figure)
+    colours = {"deformable": style.COLOURS["pair"], "affine": style.COLOURS["single"]}
+    with style.house_style():
+        figure = Figure(figsize=style.WIDE)
+        left, right = figure.subplots(1, 2)
+        for kind, rows in recovered.groupby("align"):
+            _points(left, rows.sort_values("peak"), "recovered", str(kind), colours[str(kind)])
+        left.axhline(0.8, color=style.INK, lw=1, ls=":")
+        left.axvline(5, color=style.INK, lw=1, ls=":")
+        left.set(xlabel="largest displacement, pixels", ylabel="share of the lost gain won back", ylim=(min(0, left.get_ylim()[0]), 1.05))
+        left.legend()
+        for detail, rows in kept.groupby("detail"):
+            words = "detail of the lesion's size" if detail == DETAIL else "fit with the lesion's detail"
+            _points(right, rows.sort_values("peak"), "kept", words, style.COLOURS["pair" if detail == DETAIL else "difference"])
+        right.axhline(0.95, color=style.INK, lw=1, ls=":")
+        right.set(xlabel="largest displacement, pixels", ylabel="share of the lesion's contrast kept")
+        right.legend()
+    return figure
+
+
+def _points(axes: Any, rows: pd.DataFrame, name: str, label: str, colour: str) -> None:
+    value = rows[name].to_numpy(float)
+    low, high = (rows[f"{name}_{end}" if f"{name}_{end}" in rows else end].to_numpy(float) for end in ("low", "high"))
+    axes.errorbar(rows["peak"], value, [value - low, high - value], fmt="o-", color=colour, label=label, capsize=3)
 
 
 def main() -> None:
@@ -178,7 +205,10 @@ def main() -> None:
         if peak in (5, 2):
             for detail in (DETAIL, WITHOUT_SMOOTHING):
                 keep("contrast", contrast(pairs, peak, detail, "deformable", n, options.quiet))
-    draw_curve(options.out)
+    figure = draw_curve(*(pd.DataFrame(tables[name]) for name in ("recovery", "contrast")))
+    for suffix in (".png", ".pdf"):
+        with atomic_path(options.out / f"registration{suffix}") as temporary:
+            figure.savefig(temporary, dpi=150)
 
 
 if __name__ == "__main__":

@@ -117,7 +117,7 @@ def read_pairs(cohort: Cohort, config: ObserversConfig, references: ReferenceCon
             left_out += int((cohort.table["split"] == split).sum())
             continue
         chosen = {item: shown_references(item, beside, references) for item, beside in assignment.references().items()}
-        align_all(cohort, [image for images in chosen.values() for image in images], f"align, {split}", quiet=False)
+        align_all(cohort, [image for images in chosen.values() for image in images], f"align, {split}", quiet=True)
         found = channel_outputs(cohort, split, channels, np.empty((0, 2), dtype=np.intp), chosen, lesions=places)
         left_out += found.attrs["left_out"]
         parts.append(found)

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from scipy import ndimage
 
 from empirical.arms import ARMS, ArmConfig, build_examples
-from empirical.arms.images import content_key, image_area, image_source, source_files
+from empirical.arms.images import augmented_name, content_key, image_area, image_source, source_files
 from empirical.cohorts import Cohort
 from empirical.prompts.templates import PromptConfig
 from empirical.references import ReferenceConfig, registration
@@ -185,6 +185,15 @@ def test_aligned_images_are_kept_and_made_again_where_damaged(phantom: Cohort, t
     monkeypatch.setenv("SEE_IN_PAIRS_CACHE", str(tmp_path))
     file.write_bytes(file.read_bytes()[:500])
     assert read_image(phantom, names[0]).tobytes() == made.tobytes()
+
+
+def test_an_augmentation_of_training_sees_the_aligned_reference(phantom: Cohort) -> None:
+    query, reference = phantom.queries("train")["item_id"][0], phantom.table["item_id"].iloc[-1]
+    name = str(AlignedName("translation", 7.0, reference, query))
+    shown = augmented_name(name, 1, 0.0, (1, 0))
+    assert len(align_all(phantom, [shown], "align", quiet=True)) == 1
+    moved_down = np.asarray(image_source(phantom)(shown))[1:]
+    assert np.array_equal(moved_down, np.asarray(read_image(phantom, name))[:-1])
 
 
 def test_keys_tell_apart_whatever_decides_an_aligned_image(phantom: Cohort, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ picture shows what is foreign to it; irregular backgrounds do not, and only a se
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
@@ -70,6 +71,52 @@ def _pebbles(rng: np.random.Generator, size: int, held_out: bool) -> np.ndarray:
     places = rng.integers(0, size, (round(parameter(rng, 8, 30, held_out)), 2))
     np.add.at(canvas, tuple(places.T), rng.choice([-1.0, 1.0], len(places)))
     return _standardised(gaussian_filter(canvas, parameter(rng, 2, 5, held_out), mode="wrap"))
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Large soft shapes, like organs, and curved bands, like ribs, that two pictures share.
+
+    Shapes: `places` (shapes, 2), `radii` (shapes, 2), `angles`, `levels` and `edges` (shapes,), in pixels and gray values.
+    """
+
+    places: np.ndarray
+    radii: np.ndarray
+    angles: np.ndarray
+    levels: np.ndarray
+    edges: np.ndarray
+    bands: tuple[float, float, float, float]  # period, bend, phase in pixels, gray value
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator, size: int, held_out: bool) -> Scene:
+        """Draw a scene of 3 to 9 shapes."""
+        number = round(parameter(rng, 3, 9, held_out))
+        places, radii = rng.uniform(0, size, (number, 2)), rng.uniform(0.1, 0.4, (number, 2)) * size
+        levels = rng.choice([-1.0, 1.0], number) * rng.uniform(0.5, 1.5, number)
+        bands = (parameter(rng, 6, 14, held_out), rng.uniform(-0.4, 0.4), rng.uniform(0, size), rng.uniform(0, 0.35))
+        return cls(places, radii, rng.uniform(0, np.pi, number), levels, rng.uniform(0.7, 3.0, number), bands)
+
+    def moved(self, rng: np.random.Generator, by: float) -> Scene:
+        """The scene of another picture: every shape a little elsewhere and a little larger or smaller (standard deviation in pixels)."""
+        period, bend, phase, level = self.bands
+        places = self.places + rng.normal(0, by, self.places.shape)
+        radii = np.maximum(1.0, self.radii + rng.normal(0, by, self.radii.shape))
+        return replace(self, places=places, radii=radii, bands=(period, bend, phase + rng.normal(0, by), level))
+
+    def paint(self, size: int) -> np.ndarray:
+        """Paint the scene, (size, size): gray values of about 1, cut off at 2."""
+        rows, columns = np.indices((size, size), dtype=float)
+        painted = np.zeros((size, size))
+        for (row, column), (high, wide), angle, level, edge in zip(
+            self.places, self.radii, self.angles, self.levels, self.edges, strict=True
+        ):
+            down, right = rows - row, columns - column
+            along, across = down * np.cos(angle) + right * np.sin(angle), right * np.cos(angle) - down * np.sin(angle)
+            outside = (np.hypot(along / high, across / wide) - 1) * min(high, wide)
+            painted += level / (1 + np.exp(np.clip(outside / edge, -30, 30)))
+        period, bend, phase, level = self.bands
+        arc = rows + phase + bend * (columns - size / 2) ** 2 / size
+        return np.clip(painted + level * np.sin(2 * np.pi * arc / period), -2, 2)
 
 
 REGULAR: dict[str, Background] = {"stripes": _stripes, "checks": _checks, "dots": _dots}

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Annotated, Literal
+
 import numpy as np
 from pydantic import Field, model_validator
 
@@ -12,14 +16,17 @@ from empirical.vlm.pocket.config import PocketConfig
 from see_in_pairs.configs import MOST, Count, SeedNumber, StrictConfig, Threads
 from see_in_pairs.errors import first_few
 
+Nuisance = Literal["likeness", "edge", "contrast", "scene", "movement", "session"]
+
 
 class HardnessConfig(StrictConfig):
     """From easy to hard. Without easy questions first, none of our trials learned to compare.
 
     A question of hardness h (0 to 1) has shapes of amplitude ``easiest ** (1 - h) * target ** h``, a background of strength
-    ``faint + (1 - faint) * h``, and distracting shapes with probability h; likeness and edge go linearly from 1 and sharp to their values
-    here. In every step hardness is drawn between 0 and its largest value so far, so that easy questions never stop altogether; the test
-    asks at hardness 1.
+    ``faint + (1 - faint) * h``, and distracting shapes with probability h times `clutter`; likeness and edge go linearly from 1 and sharp
+    to their values here, and so do contrast, scene, movement and session, from none. In every step hardness is drawn between 0 and its
+    largest value so far, so that easy questions never stop altogether; the test asks at hardness 1. A nuisance with an entry in `begins`
+    has a hardness of its own, which starts to rise later: several at once are not learned, one after the other they are.
 
     Parameters
     ----------
@@ -35,7 +42,20 @@ class HardnessConfig(StrictConfig):
     likeness : float
         Correlation of the backgrounds of the two pictures in ``new`` and ``where`` at hardness 1; at hardness 0 they are the same.
     edge : float
-        Width of the edges of shapes in ``new`` and ``where`` at hardness 1, in pixels; at hardness 0 they are sharp.
+        Width of the edges of shapes in ``mark``, ``new`` and ``where`` at hardness 1, in pixels; at hardness 0 they are sharp.
+    clutter : float
+        Probability of distracting shapes at hardness 1.
+    contrast : float
+        Smallest contrast of background and shapes at hardness 1, of 1; each question draws its own between that and 1.
+    scene : float
+        Standard deviation of the large soft shapes under both pictures at hardness 1, in standard deviations of the background.
+    movement : float
+        Standard deviation of the shift of each such shape between the two pictures at hardness 1, in pixels.
+    session : float
+        How much each picture's brightness and contrast vary at hardness 1, in multiples of `questions.SESSION`.
+    begins : dict of str to float
+        Share of the steps after which a nuisance (``likeness``, ``edge``, ``contrast``, ``scene``, ``movement``, ``session``) starts to
+        grow by itself, each over `rise` of the steps.
     """
 
     easiest: float = Field(default=6.0, gt=0, le=1e3)
@@ -45,6 +65,12 @@ class HardnessConfig(StrictConfig):
     lean: float = Field(default=1.0, gt=0, le=1e3)
     likeness: float = Field(default=1.0, ge=0, le=1)
     edge: float = Field(default=EDGE, ge=EDGE, le=64)
+    clutter: float = Field(default=1.0, ge=0, le=1)
+    contrast: float = Field(default=1.0, gt=0, le=1)
+    scene: float = Field(default=0.0, ge=0, le=4)
+    movement: float = Field(default=0.0, ge=0, le=64)
+    session: float = Field(default=0.0, ge=0, le=10)
+    begins: dict[Nuisance, Annotated[float, Field(ge=0, lt=1)]] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _falls(self) -> HardnessConfig:
@@ -52,44 +78,47 @@ class HardnessConfig(StrictConfig):
             raise ValueError(f"target {self.target} is above easiest {self.easiest}; amplitudes fall")
         return self
 
-    def draw(self, rng: np.random.Generator, done: float) -> float:
-        """Draw how hard a question of the training is.
+    def draw(self, rng: np.random.Generator, done: float) -> Difficulty:
+        """Draw how difficult a question of the training is, when a share `done` of the training is finished, from 0 to below 1."""
+        hardness = min(1.0, done / self.rise) * rng.random() ** (1 / self.lean)
+        own = {name: min(1.0, max(0.0, done - begin) / self.rise) * rng.random() ** (1 / self.lean) for name, begin in self.begins.items()}
+        lowest = self.contrast ** own.get("contrast", hardness)
+        drawn = 1.0 if self.contrast == 1 else rng.uniform(lowest, 1)
+        return replace(self.difficulty(hardness, own), contrast=drawn)
 
-        Parameters
-        ----------
-        rng : numpy.random.Generator
-            Generator of the question.
-        done : float
-            Share of the training that is finished, in [0, 1).
-
-        Returns
-        -------
-        float
-            The hardness, from 0 to 1.
-        """
-        return min(1.0, done / self.rise) * rng.random() ** (1 / self.lean)
-
-    def difficulty(self, hardness: float) -> Difficulty:
-        """Translate a hardness into the difficulty of a question's pictures.
+    def difficulty(self, hardness: float, own: Mapping[Nuisance, float] | None = None) -> Difficulty:
+        """Translate a hardness, from 0 (easiest) to 1 (as the test asks), into the difficulty of a question's pictures.
 
         Parameters
         ----------
         hardness : float
-            From 0 (easiest) to 1 (as the test asks).
+            Of everything that has none of its own.
+        own : mapping, optional
+            The hardness of single nuisances.
 
         Returns
         -------
         Difficulty
-            Amplitude, strength of the background, clutter, likeness and edge.
+            Amplitude, strength of the background, clutter and the nuisances.
 
         Examples
         --------
-        >>> HardnessConfig().difficulty(1.0)
-        Difficulty(amplitude=2.0, background=1.0, clutter=1.0, likeness=1.0, edge=0.8)
+        >>> HardnessConfig().difficulty(1.0)  # doctest: +ELLIPSIS
+        Difficulty(amplitude=2.0, background=1.0, clutter=1.0, likeness=1.0, edge=0.8, ...)
         """
+        own = own or {}
         amplitude = self.easiest ** (1 - hardness) * self.target**hardness
-        likeness, edge = 1 - (1 - self.likeness) * hardness, EDGE + (self.edge - EDGE) * hardness
-        return Difficulty(amplitude, self.faint + (1 - self.faint) * hardness, hardness, likeness, edge)
+        return Difficulty(
+            amplitude,
+            background=self.faint + (1 - self.faint) * hardness,
+            clutter=self.clutter * hardness,
+            likeness=1 - (1 - self.likeness) * own.get("likeness", hardness),
+            edge=EDGE + (self.edge - EDGE) * own.get("edge", hardness),
+            contrast=self.contrast ** own.get("contrast", hardness),
+            scene=self.scene * own.get("scene", hardness),
+            movement=self.movement * own.get("movement", hardness),
+            session=self.session * own.get("session", hardness),
+        )
 
 
 class PretrainConfig(ScheduleConfig):

@@ -95,7 +95,7 @@ def training_dataset(config: PretrainConfig) -> QuestionDataset:
     length = config.steps * config.batch_size
 
     def difficulty(number: int, rng: np.random.Generator) -> Difficulty:
-        return config.hardness.difficulty(config.hardness.draw(rng, number / length))
+        return config.hardness.draw(rng, number / length)
 
     return QuestionDataset(length, (config.seed, TRAIN), config.kinds, difficulty, config.model.image_size)
 

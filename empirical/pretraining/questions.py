@@ -4,6 +4,7 @@
 kind         pictures  the answer
 ===========  ========  =============================================================================================
 defect       1         whether a regular background has a shape on it
+mark         1         whether an irregular background has a shape on it: the single image's question to ``new``
 count        1         how many shapes a faint background has on it
 odd          1         where the one shape is that differs from the other three
 same         2         whether both pictures are the same, up to noise
@@ -20,11 +21,11 @@ tells nothing.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from empirical.pretraining.backgrounds import IRREGULAR, REGULAR, Background
+from empirical.pretraining.backgrounds import IRREGULAR, REGULAR, Background, Scene
 from empirical.pretraining.shapes import EDGE, OUTLINES, PlacedShape, scattered
 
 CENTRES = {"north": (0.2, 0.5), "south": (0.8, 0.5), "east": (0.5, 0.8), "west": (0.5, 0.2)}
@@ -41,6 +42,10 @@ NOISE = 0.25
 """Standard deviation of each picture's own noise, in standard deviations of the background."""
 
 
+SESSION = (0.04, 0.12)
+"""Standard deviations of a picture's relative gain and of its offset, the latter in standard deviations of the background."""
+
+
 @dataclass(frozen=True)
 class Difficulty:
     """How difficult the pictures of a question are."""
@@ -51,7 +56,11 @@ class Difficulty:
     background: float = 1.0  # strength of the background, 1 for full
     clutter: float = 1.0  # probability that a comparison has to see past other shapes
     likeness: float = 1.0  # correlation of the backgrounds of the two pictures in ``new`` and ``where``; 1: the same background
-    edge: float = EDGE  # width of the edges of shapes in ``new`` and ``where``, in pixels
+    edge: float = EDGE  # width of the edges of shapes in ``mark``, ``new`` and ``where``, in pixels
+    contrast: float = 1.0  # of background and shapes, in ``mark``, ``new``, ``where`` and ``same``, as the following
+    scene: float = 0.0  # standard deviation of large soft shapes under the background, which two pictures share
+    movement: float = 0.0  # standard deviation of the shift of those shapes between two pictures, in pixels
+    session: float = 0.0  # how much brightness and contrast of each picture vary, in multiples of `SESSION`
 
 
 @dataclass(frozen=True)
@@ -89,6 +98,12 @@ def _defect(rng: np.random.Generator, size: int, difficulty: Difficulty, held_ou
     return Question("defect", (_picture(rng, background, shapes),), "yes" if flawed else "no")
 
 
+def _mark(rng: np.random.Generator, size: int, difficulty: Difficulty, held_out: bool) -> Question:
+    background, shapes, extra = _clutter(rng, size, replace(difficulty, clutter=0.0), held_out, difficulty.edge)
+    shown = rng.random() < 0.5
+    return Question("mark", _pictures(rng, difficulty, held_out, (background, [extra] if shown else shapes)), "yes" if shown else "no")
+
+
 def _count(rng: np.random.Generator, size: int, difficulty: Difficulty, held_out: bool) -> Question:
     number = int(rng.integers(1, 5))
     # Faint, or the background's own spots would have to be counted.
@@ -111,7 +126,8 @@ def _odd(rng: np.random.Generator, size: int, difficulty: Difficulty, held_out: 
 def _same(rng: np.random.Generator, size: int, difficulty: Difficulty, held_out: bool) -> Question:
     background, shapes, extra = _clutter(rng, size, difficulty, held_out)
     differs = rng.random() < 0.5
-    pair = [_picture(rng, background, [*shapes, extra] if differs else shapes), _picture(rng, background, shapes)]
+    still = replace(difficulty, movement=0.0, session=0.0)  # or no two pictures were the same
+    pair = _pictures(rng, still, held_out, (background, [*shapes, extra] if differs else shapes), (background, shapes))
     one, other = rng.permutation(2)
     answer = "different" if differs else "same"
     return Question("same", (pair[one], pair[other]), answer, swapped=answer)
@@ -136,13 +152,14 @@ def _new(rng: np.random.Generator, size: int, difficulty: Difficulty, held_out: 
     loses = len(before) > len(after) or (bool(shapes) and loses)
     answer, back = ("yes" if gained else "no"), ("yes" if loses else "no")
     earlier = _related(rng, background, difficulty, held_out)
-    return Question("new", (_picture(rng, earlier, before), _picture(rng, background, after)), answer, swapped=back)
+    return Question("new", _pictures(rng, difficulty, held_out, (earlier, before), (background, after)), answer, swapped=back)
 
 
 def _where(rng: np.random.Generator, size: int, difficulty: Difficulty, held_out: bool) -> Question:
     background, shapes, extra = _clutter(rng, size, difficulty, held_out, difficulty.edge)
     earlier = _related(rng, background, difficulty, held_out)
-    return Question("where", (_picture(rng, earlier, shapes), _picture(rng, background, [*shapes, extra])), _quarter(extra, size))
+    pictures = _pictures(rng, difficulty, held_out, (earlier, shapes), (background, [*shapes, extra]))
+    return Question("where", pictures, _quarter(extra, size))
 
 
 def _quarter(shape: PlacedShape, size: int) -> str:
@@ -175,16 +192,39 @@ def _related(rng: np.random.Generator, background: np.ndarray, difficulty: Diffi
     return difficulty.likeness * background + np.sqrt(1 - difficulty.likeness**2) * other
 
 
-def _picture(rng: np.random.Generator, background: np.ndarray, shapes: list[PlacedShape]) -> np.ndarray:
-    """Add shapes and noise to a background, and convert the sum to gray values of 0 to 255."""
+def _pictures(
+    rng: np.random.Generator, difficulty: Difficulty, held_out: bool, *drawn: tuple[np.ndarray, list[PlacedShape]]
+) -> tuple[np.ndarray, ...]:
+    """Paint pictures of backgrounds with shapes over one scene, each in a session of its own."""
+    size = len(drawn[0][0])
+    scene = Scene.draw(rng, size, held_out) if difficulty.scene else None
+    made = []
+    for background, shapes in drawn:
+        under = np.zeros_like(background) if scene is None else difficulty.scene * scene.moved(rng, difficulty.movement).paint(size)
+        gain, offset = difficulty.session * np.array(SESSION) * rng.standard_normal(2) if difficulty.session else (0.0, 0.0)
+        made.append(_picture(rng, background, shapes, difficulty.contrast, under, 1 + gain, offset))
+    return tuple(made)
+
+
+def _picture(
+    rng: np.random.Generator,
+    background: np.ndarray,
+    shapes: list[PlacedShape],
+    contrast: float = 1.0,
+    under: np.ndarray | float = 0.0,
+    gain: float = 1.0,
+    offset: float = 0.0,
+) -> np.ndarray:
+    """Add shapes, what lies under them and noise to a background, and convert the sum to gray values of 0 to 255."""
     size = len(background)
     painted = sum((shape.paint(size) for shape in shapes), np.zeros_like(background))
-    values = background + painted + NOISE * rng.standard_normal(background.shape)
+    values = gain * (contrast * (background + painted) + under) + offset + NOISE * rng.standard_normal(background.shape)
     return np.round(255 * np.clip(0.5 + CONTRAST * values, 0, 1)).astype(np.uint8)
 
 
 KINDS: dict[str, Kind] = {
     "defect": Kind(("yes", "no"), _defect),
+    "mark": Kind(("yes", "no"), _mark),
     "count": Kind(NUMBERS, _count),
     "odd": Kind(tuple(CENTRES), _odd),
     "same": Kind(("different", "same"), _same, duplicate="same"),

@@ -128,7 +128,9 @@ def _check_shape(config: PretrainConfig, vlm: VisionLanguageModel) -> None:
 
 
 def _shapes(vlm: VisionLanguageModel) -> dict[str, tuple[int, ...]]:
-    return {name: tuple(tensor.shape) for name, tensor in vlm.model.state_dict().items()}
+    """Shape of each tensor. A start brings its own tokenizer, so the number of words is left out."""
+    words = ("embed_tokens.weight", "lm_head.weight")
+    return {name: tuple(tensor.shape[1 if name.endswith(words) else 0 :]) for name, tensor in vlm.model.state_dict().items()}
 
 
 def _trainer(config: PretrainConfig, vlm: VisionLanguageModel, out: Path, quiet: bool) -> Trainer:

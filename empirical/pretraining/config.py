@@ -134,6 +134,8 @@ class PretrainConfig(ScheduleConfig):
         How often each kind of question is asked, relative to the others.
     hardness : HardnessConfig
         How questions go from easy to hard.
+    flatten : float, optional
+        Flatten the pictures before the model sees them (`ModelConfig.flatten`); a model so trained is to be shown flattened images.
     steps, batch_size : int
         Optimiser steps, and questions in each.
     learning_rate, warmup, weight_decay, adam_beta2, max_grad_norm : float
@@ -144,6 +146,8 @@ class PretrainConfig(ScheduleConfig):
         Questions per kind and test in the final evaluation; a quarter of them in earlier ones.
     save_every : int
         Steps between checkpoints; a killed run continues from the last.
+    saved_as : str
+        Number format in which the finished weights are written; ``float16`` takes half the room.
     threads : int, optional
         CPU threads of torch; where it is fixed, results do not depend on the machine's number of cores.
     deterministic : bool
@@ -156,6 +160,7 @@ class PretrainConfig(ScheduleConfig):
     start: str | None = None
     kinds: dict[str, float] = Field(default_factory=lambda: dict.fromkeys(KINDS, 1.0))
     hardness: HardnessConfig = HardnessConfig()
+    flatten: float | None = Field(default=None, gt=0, le=1)
     steps: Count = 8000
     batch_size: Count = 32
     learning_rate: float = Field(default=1e-3, gt=0, le=1e3)
@@ -166,6 +171,7 @@ class PretrainConfig(ScheduleConfig):
     examine_every: Count = 1000
     questions: int = Field(default=1000, ge=20, le=MOST)
     save_every: Count = 500
+    saved_as: Literal["float32", "float16"] = "float32"
     threads: Threads | None = None
     seed: SeedNumber = 0
 

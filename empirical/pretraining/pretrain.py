@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,10 +70,10 @@ def pretrain(config: PretrainConfig, out: Path | str, *, quiet: bool = False) ->
     return model
 
 
-def tokenizer_text() -> str:
+def tokenizer_text(kinds: Collection[str]) -> str:
     """Text that the tokenizer is trained on: our prompts, the training wordings and all answers; no wording of the test."""
-    training = [wording for kind in wordings().values() for wording in kind["train"]]
-    answers = [f"Assistant: {answer}" for kind in KINDS.values() for answer in kind.answers]
+    training = [wording for kind, put in wordings().items() if kind in kinds for wording in put["train"]]
+    answers = [f"Assistant: {answer}" for name, kind in KINDS.items() if name in kinds for answer in kind.answers]
     return "\n".join([training_text(), *training, *answers])
 
 
@@ -107,7 +108,7 @@ def _built(config: PretrainConfig, run: RunFolder) -> str:
     start = run.path / "start"
     if not (start / "config.json").is_file():
         start.mkdir(exist_ok=True)
-        build_pocket(start, config.model, tokenizer_text())
+        build_pocket(start, config.model, tokenizer_text(config.kinds))
     return str(start)
 
 
@@ -117,7 +118,7 @@ def _check_shape(config: PretrainConfig, vlm: VisionLanguageModel) -> None:
     from empirical.vlm.loading import load_vlm
 
     with tempfile.TemporaryDirectory() as folder:
-        build_pocket(Path(folder), config.model, tokenizer_text())
+        build_pocket(Path(folder), config.model, tokenizer_text(config.kinds))
         described = _shapes(load_vlm(ModelConfig(name=folder, dtype="float32")))
     found = _shapes(vlm)
     if others := sorted(name for name in described.keys() | found.keys() if described.get(name) != found.get(name)):
@@ -182,18 +183,21 @@ def _evaluation_callback(config: PretrainConfig, vlm: VisionLanguageModel, out: 
 def _finish(config: PretrainConfig, vlm: VisionLanguageModel, trainer: Trainer, run: RunFolder, quiet: bool) -> None:
     """Evaluate, and write the model under a temporary name, then rename: a folder ``model`` is always whole."""
     import pandas as pd
+    import torch
 
     history = pd.DataFrame([row for row in trainer.state.log_history if "loss" in row]).reindex(columns=["step", "loss", "learning_rate"])
     write_text(run.path / "history.csv", history.to_csv(index=False))
     curve = [read_table(path) for path in files_in(run.path / "curve", "*.parquet")]
     if curve:
         write_text(run.path / "learning_curve.csv", pd.concat(curve).to_csv(index=False))
+    if config.saved_as != "float32":  # judge the weights that are written
+        vlm.model.to(getattr(torch, config.saved_as)).to(torch.float32)
     log("evaluate the finished model", quiet)
     table = evaluate_pretrained(vlm, config, eval_conditions(tuple(config.kinds)), config.questions)
     write_text(run.path / "examination.csv", table.to_csv(index=False))
     building = run.path / ".model"
     shutil.rmtree(building, ignore_errors=True)
-    vlm.model.save_pretrained(str(building))
+    vlm.model.to(getattr(torch, config.saved_as)).save_pretrained(str(building))
     vlm.processor.save_pretrained(str(building))
     write_text(
         building / "README.md", model_card(config, table, run.manifest, sum(parameter.numel() for parameter in vlm.model.parameters()))

@@ -4,13 +4,13 @@
 kind         pictures  the answer
 ===========  ========  =============================================================================================
 defect       1         whether a regular background has a shape on it
-mark         1         whether an irregular background has a shape on it: the single image's question to ``new``
 count        1         how many shapes a faint background has on it
 odd          1         where the one shape is that differs from the other three
 same         2         whether both pictures are the same, up to noise
 brighter     2         which is brighter on average; the backgrounds differ
 new          2         whether the second has a shape that the first does not; the first may have one that the second does not
 where        2         where that shape is
+mark         1         whether an irregular background has a shape on it: what ``new`` asks, of the query alone
 ===========  ========  =============================================================================================
 
 In ``same``, ``new`` and ``where`` both pictures have the same irregular background (in the last two: one more or less like it) and bear the
@@ -224,12 +224,12 @@ def _picture(
 
 KINDS: dict[str, Kind] = {
     "defect": Kind(("yes", "no"), _defect),
-    "mark": Kind(("yes", "no"), _mark),
     "count": Kind(NUMBERS, _count),
     "odd": Kind(tuple(CENTRES), _odd),
     "same": Kind(("different", "same"), _same, duplicate="same"),
     "brighter": Kind(("second", "first"), _brighter),
     "new": Kind(("yes", "no"), _new, duplicate="no"),
     "where": Kind(tuple(CENTRES), _where),
+    "mark": Kind(("yes", "no"), _mark),  # later than `pocket`, so last: the place of a kind decides the pictures of its test
 }
 """The kinds of question, by name."""

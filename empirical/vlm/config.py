@@ -40,8 +40,9 @@ class ModelConfig(StrictConfig):
     trust_remote_code : bool
         Run Python code that comes with the repository. Turn it on only if you have read that code.
     image_processor : dict
-        Settings of the image processor to change, by its own names. ``size`` is the budget of pixels, and so of tokens, per image. A
-        finetuned model comes with the settings of its training.
+        Settings of the image processor to change, by its own names. ``size`` is the budget of pixels, and so of tokens, per image.
+        ``flatten`` is ours: subtract each image's own blur (its width as a share of the image's side), and scale the rest to one
+        contrast. A finetuned model comes with the settings of its training.
     allow_mismatch : tuple of str
         Parts of the inputs that may differ from the training of a finetuned model: ``chat_template``, ``pixel_budget``, ``resize``,
         ``dtype``, ``image_order``, ``base_weights``. Any other difference is an error.

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from empirical.prompts.templates import PromptConfig, prompt_text
+from empirical.vlm.flatten import SETTING, activate
 from empirical.vlm.input_spec import PIXEL_BUDGET
 from see_in_pairs.errors import InputError, first_few, first_line, is_panic
 from see_in_pairs.limits import TimeLimit, memory_limit, time_limit
@@ -137,7 +138,7 @@ def _smolvlm_without_video(cls: Any) -> dict[str, Any]:
 def change_image_processor(processor: ProcessorMixin, config: ModelConfig) -> None:
     """Apply ``model.image_processor`` of a config to a processor."""
     before = processor.image_processor.to_dict()
-    unknown = [name for name in config.image_processor if name not in before]
+    unknown = [name for name in config.image_processor if name not in before and name != SETTING]
     if unknown:
         known = ", ".join(name for name in sorted(before) if not name.startswith("_"))
         raise InputError(f"model.image_processor: '{config.name}' has no setting '{unknown[0]}' (known: {known})")
@@ -148,12 +149,16 @@ def change_image_processor(processor: ProcessorMixin, config: ModelConfig) -> No
             _check_settings(processor, wanted)
         except Exception as error:  # for an invalid size each processor raises its own type
             raise InputError(f"model.image_processor: '{config.name}' does not work with {wanted} ({first_line(error)})") from None
+    activate(processor.image_processor)
 
 
 def _check_settings(processor: ProcessorMixin, wanted: dict[str, Any]) -> None:
     """Process one image now: processors check such values only then, which would be in the middle of a run."""
     from PIL import Image
 
+    share = wanted.get(SETTING)
+    if share is not None and not (isinstance(share, (int, float)) and 0 < share <= 1):
+        raise ValueError(f"{SETTING} is a share of the image's side, above 0 and at most 1")
     if any(number < 1 for name in PIXEL_BUDGET for number in _numbers(wanted.get(name))):  # some processors accept a side of -3 pixels
         raise ValueError("a size must be at least 1")
     pixels = processor.image_processor(images=[Image.new("RGB", (64, 64))], return_tensors="pt")["pixel_values"]

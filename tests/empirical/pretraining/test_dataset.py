@@ -60,6 +60,21 @@ def test_questions_grow_harder_over_the_run_and_easy_ones_never_stop() -> None:
     assert test_dataset(CONFIG, "new", "pictures", 1).difficulty(0, np.random.default_rng(0)) == hardness.difficulty(1.0)
 
 
+def test_a_nuisance_with_a_beginning_grows_by_itself_later_and_each_contrast_is_drawn() -> None:
+    hardness = {"scene": 2.0, "session": 1.0, "contrast": 0.4, "rise": 0.2, "begins": {"scene": 0.5}}
+    config = PretrainConfig.model_validate({"steps": 60, "hardness": hardness})
+    dataset = training_dataset(config)
+    drawn = [dataset.difficulty(number, np.random.default_rng(number)) for number in range(len(dataset))]
+    half, grown = len(drawn) // 2, int(0.7 * len(drawn))
+    assert all(difficulty.scene == 0 for difficulty in drawn[:half])
+    assert max(difficulty.scene for difficulty in drawn[grown:]) == pytest.approx(2.0, rel=0.05)
+    assert max(difficulty.session for difficulty in drawn[:half]) == pytest.approx(1.0, rel=0.05)  # has no beginning of its own
+    contrasts = np.array([difficulty.contrast for difficulty in drawn[half:]])
+    assert 0.4 <= contrasts.min() < 0.45
+    assert contrasts.max() > 0.99
+    assert config.hardness.difficulty(1.0).contrast == pytest.approx(0.4)
+
+
 def test_an_example_has_its_pictures_and_answer() -> None:
     dataset = training_dataset(PretrainConfig(kinds={"new": 1}, steps=2))
     example = dataset[1]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import ndimage, stats
 
 from empirical.pretraining.backgrounds import HELD_OUT, IRREGULAR, REGULAR, parameter
-from empirical.pretraining.questions import CENTRES, CONTRAST, KINDS, NOISE, Difficulty, ask
+from empirical.pretraining.questions import CENTRES, CONTRAST, KINDS, NOISE, SESSION, Difficulty, ask
 from empirical.pretraining.shapes import OUTLINES, PlacedShape, scattered
 
 SEEDS = st.integers(0, 2**32)
@@ -94,6 +96,50 @@ def test_the_second_picture_of_new_says_nothing_alone() -> None:
     second = np.array([question.pictures[1] for question in asked]).astype(float) / 255 - 0.5
     for measure in (second.mean(axis=(1, 2)), second.std(axis=(1, 2)), np.abs(second).max(axis=(1, 2)), second.max(axis=(1, 2))):
         assert stats.mannwhitneyu(measure[gained], measure[~gained]).pvalue > FALSE_ALARM
+
+
+HARD = Difficulty(1.6, clutter=0.5, likeness=0.6, edge=3.0, contrast=0.35, scene=1.8, movement=0.6, session=1.0)
+
+
+@pytest.mark.parametrize("kind", ["mark", "new"])
+def test_in_hard_pictures_no_simple_measure_of_the_query_tells_new_from_nothing(kind: str) -> None:
+    """For ``mark`` the measures may tell something (the shape is there or not); for ``new`` with other shapes they must not."""
+    difficulty = HARD if kind == "mark" else replace(HARD, clutter=1.0)
+    asked = [ask(kind, np.random.default_rng(seed), 32, difficulty, held_out=False) for seed in range(1500)]
+    yes = np.array([question.answer == "yes" for question in asked])
+    query = np.array([question.pictures[-1] for question in asked]).astype(float)
+    for measure in (query.mean(axis=(1, 2)), query.std(axis=(1, 2)), np.abs(query - 128).max(axis=(1, 2))):
+        area = stats.mannwhitneyu(measure[yes], measure[~yes]).statistic / yes.sum() / (~yes).sum()
+        assert abs(area - 0.5) < (0.1 if kind == "mark" else 4 * np.sqrt(1 / 12 * (1 / yes.sum() + 1 / (~yes).sum())))
+
+
+def test_a_scene_is_shared_and_its_movement_is_what_parts_the_pictures() -> None:
+    """Without shapes, noise apart: the pictures are the same without movement, and part more the more it moves."""
+    apart = []
+    for movement in (0.0, 0.5, 2.0):
+        difficulty = Difficulty(0.0, background=0.0, clutter=0.0, scene=1.5, movement=movement)
+        pairs = [ask("new", np.random.default_rng(seed), 48, difficulty, held_out=False).pictures for seed in range(60)]
+        difference = np.array([after.astype(float) - before.astype(float) for before, after in pairs]) / 255 / CONTRAST
+        scene = np.array([before.astype(float) for before, _ in pairs]) / 255 / CONTRAST
+        assert scene.std() > 0.7
+        apart.append(float(difference.std()))
+    assert apart[0] == pytest.approx(np.sqrt(2) * NOISE, rel=0.03)
+    assert apart[0] < apart[1] < apart[2]
+
+
+def test_a_session_changes_brightness_and_contrast_of_each_picture_by_itself() -> None:
+    difficulty = Difficulty(0.0, background=0.0, clutter=0.0, session=3.0)
+    pairs = [ask("new", np.random.default_rng(seed), 24, difficulty, held_out=False).pictures for seed in range(400)]
+    levels = np.array([[picture.mean() for picture in pair] for pair in pairs]) / 255 / CONTRAST
+    assert levels.std(axis=0) == pytest.approx(3.0 * SESSION[1], rel=0.15)
+    assert abs(np.corrcoef(levels.T)[0, 1]) < 4 / np.sqrt(len(levels))
+
+
+def test_a_picture_without_nuisances_is_the_one_it_was() -> None:
+    """The bundled pictures of `pocket` were painted before there were nuisances: their random numbers must not have moved."""
+    question = ask("new", np.random.default_rng(3), 32, Difficulty(2.0), held_out=False)
+    found = [int(picture.astype(np.int64).sum()) for picture in question.pictures]
+    assert found == [131519, 131440]
 
 
 def _profile(patch: np.ndarray) -> np.ndarray:

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 import torch
 
 from empirical.pretraining.config import PretrainConfig
+from empirical.pretraining.dataset import wordings
 from empirical.pretraining.evaluation import EvalCondition, evaluate_pretrained
+from empirical.prompts.templates import prompt_text
 from empirical.vlm.config import ModelConfig
 from empirical.vlm.doctor import diagnose
 from empirical.vlm.loading import load_vlm
@@ -30,6 +33,12 @@ def test_building_leaves_the_global_random_state_alone(tmp_path: Path) -> None:
     before = torch.get_rng_state()
     build_pocket(tmp_path, PocketConfig())
     assert torch.equal(before, torch.get_rng_state())
+
+
+def test_a_study_may_ask_the_pocket_model_in_words_it_was_neither_trained_nor_examined_with() -> None:
+    asked = {re.sub(r"\{\w+\}", "{}", wording) for kind in wordings().values() for part in kind.values() for wording in part}
+    for name in ("single_any_mark", "pair_any_mark"):
+        assert re.sub(r"\{\w+\}", "{}", prompt_text(name)) not in asked
 
 
 @pytest.mark.parametrize("name", ["pocket", "pocket-random"])

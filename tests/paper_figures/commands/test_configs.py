@@ -90,7 +90,7 @@ def test_a_part_of_the_phantom_study_runs_at_toy_size(tmp_path: Path, monkeypatc
         block |= {"n_train": [4 if block["n_train"] != [0] else 0], "seeds": [0]}
     file = tmp_path / "study.yaml"
     file.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
-    for part in ("controls-few", "curve-25-50"):
+    for part in ("controls-few", "curve", "curve-controls", "curve-reference-only"):
         assert run_app(app, ["study", str(file), "--part", part, "--out", str(tmp_path / "out"), "--quiet"]) == 0
     areas = pd.read_csv(tmp_path / "out" / "study.csv")
     arms = ["single", "pair", "random", "duplicate", "blank", "reference-only", "copies", "single-healthy"]

@@ -38,7 +38,7 @@ def flatten(image: Image, share: float) -> Image:
 
 
 SETTING = "flatten"
-"""Name of the image processor's setting: the standard deviation of the blur as a share of the shorter side; none: images stay as they are."""
+"""Name of our image processor setting: the SD of the blur as a share of the shorter side; without it images stay as they are."""
 
 
 def activate(image_processor: Any) -> None:

@@ -69,6 +69,9 @@ class ObserversConfig(StrictConfig):
     strategies : dict of str to ReferenceConfig
         Named ways to choose references. If any are given, they are compared on a cohort of inserted lesions (``cohort insert``), at the
         place of each lesion, instead of the ladder; `references`, `place`, `centre`, `train_patients` and `study` are then not read.
+    control_rho : float
+        Strategies: correlation with the query of a made reference, part own healthy image, part stranger's: a control whose gain is known;
+        0 for none.
     folds : int
         Strategies: parts of the patients; each is scored by rules that learned from the others.
     study : Path, optional
@@ -91,6 +94,7 @@ class ObserversConfig(StrictConfig):
     trainings: int = Field(default=20, ge=1, le=1000)
     features: ModelConfig | None = None
     strategies: dict[str, ReferenceConfig] = Field(default_factory=dict)
+    control_rho: float = Field(default=0.7, ge=0, lt=1)
     folds: int = Field(default=5, ge=2, le=20)
     study: Path | None = None
     study_cohort: str = ""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from scipy import stats
 
 from empirical.analysis.channels import channel_outputs
 from empirical.cohorts import QUERY_SPLITS
-from empirical.references import choose_references
+from empirical.references import ReferenceConfig, choose_references
 from empirical.references.aligned import align_all, shown_references
 from paper_figures.observers.config import ObserversConfig
 from paper_figures.statistics import random_factors_contrast
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from empirical.cohorts import Cohort
-    from empirical.references import ReferenceConfig
 
     Floats = NDArray[np.float64]
     Codes = NDArray[np.intp]
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 MARGIN = 0.05
 """A gain that matters here; where half the interval is wider, there is no verdict."""
+
+CONTROL = "control"
+"""The row of a made reference: of every channel a known part is the query's own healthy image, the rest a stranger's."""
 
 REPEATS = 5
 """Partitions into folds, over which areas are averaged."""
@@ -55,6 +58,7 @@ class Pairs:
     references: NDArray[np.str_]
     films: NDArray[np.str_]
     left_out: int
+    items: NDArray[np.str_]
 
 
 @dataclass(frozen=True)
@@ -82,9 +86,14 @@ def compare_strategies(cohort: Cohort, config: ObserversConfig, seed: int, quiet
     if not {"row", "column"} <= set(cohort.table.columns):
         raise InputError(f"strategies: {cohort.folder}: has no columns row and column with the places of lesions; see 'cohort insert'")
     rows: list[dict[str, Any]] = []
-    for name, references in progress(config.strategies.items(), len(config.strategies), "strategies", quiet):
+    wanted: dict[str, ReferenceConfig] = dict(config.strategies)
+    if config.control_rho:
+        wanted |= {f"{CONTROL}, rho {config.control_rho:g}": ReferenceConfig()}
+    for name, references in progress(wanted.items(), len(wanted), "strategies", quiet):
         try:
             pairs = read_pairs(cohort, config, references, seed)
+            if name not in config.strategies:
+                pairs = made_to_share(pairs, own_outputs(cohort, config, pairs), config.control_rho)
             rows += _strategy(pairs, name, config, seed)
         except InputError as error:
             log(f"{name}: {error}", quiet)
@@ -103,11 +112,7 @@ def _pairs_of(config: ObserversConfig) -> list[str]:
 
 def read_pairs(cohort: Cohort, config: ObserversConfig, references: ReferenceConfig, seed: int) -> Pairs:
     """Choose the references of all queries, and compute the channels' outputs on both at the query's place."""
-    settings, table = config.channels, cohort.table.set_index("item_id")
-    side = settings.side
-    channels = channel_profiles((side, side), settings.kind, width=settings.width, number=settings.number).reshape(-1, side, side)
-    places = {str(item): (int(row), int(column)) for item, row, column in zip(table.index, table["row"], table["column"], strict=True)}
-    parts, left_out = [], 0
+    table, parts, left_out = cohort.table.set_index("item_id"), [], 0
     for split in (split for split in QUERY_SPLITS if (cohort.table["split"] == split).any()):
         try:
             assignment = choose_references(cohort, split, references, seed, model=config.features)
@@ -118,17 +123,54 @@ def read_pairs(cohort: Cohort, config: ObserversConfig, references: ReferenceCon
             continue
         chosen = {item: shown_references(item, beside, references) for item, beside in assignment.references().items()}
         align_all(cohort, [image for images in chosen.values() for image in images], f"align, {split}", quiet=True)
-        found = channel_outputs(cohort, split, channels, np.empty((0, 2), dtype=np.intp), chosen, lesions=places)
+        found = _outputs(cohort, config, split, chosen)
         left_out += found.attrs["left_out"]
         parts.append(found)
     found = pd.concat(parts, ignore_index=True)
-    outputs = {letter: found[[f"{letter}{number}" for number in range(len(channels))]].to_numpy(float) for letter in "qr"}
     owners = table["patient_id"].loc[found["reference_id"]].to_numpy(str)
     films = found["patient_id"].to_numpy(str) + "/" + table["film"].loc[found["item_id"]].astype(str).to_numpy(str)
     return Pairs(
-        outputs["q"], outputs["r"], found["diseased"].to_numpy(bool), found["patient_id"].to_numpy(str), owners,
-        found["reference_id"].to_numpy(str), films, left_out,
+        _of(found, "q"), _of(found, "r"), found["diseased"].to_numpy(bool), found["patient_id"].to_numpy(str), owners,
+        found["reference_id"].to_numpy(str), films, left_out, found["item_id"].to_numpy(str),
     )  # fmt: skip
+
+
+def _outputs(cohort: Cohort, config: ObserversConfig, split: str, shown: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+    """Outputs on the queries of a split, and on what is shown beside each, at the place of the query's lesion."""
+    settings, table = config.channels, cohort.table
+    side = settings.side
+    channels = channel_profiles((side, side), settings.kind, width=settings.width, number=settings.number).reshape(-1, side, side)
+    places = {str(item): (int(row), int(column)) for item, row, column in zip(table["item_id"], table["row"], table["column"], strict=True)}
+    return channel_outputs(cohort, split, channels, np.empty((0, 2), dtype=np.intp), shown, lesions=places)
+
+
+def _of(table: pd.DataFrame, letter: str) -> Floats:
+    return table[[name for name in table.columns if name[0] == letter and name[1:].isdigit()]].to_numpy(float)
+
+
+def own_outputs(cohort: Cohort, config: ObserversConfig, pairs: Pairs) -> Floats:
+    """Outputs (n, channels) of each query's own image without a lesion, which another query of the image shows."""
+    table = cohort.table
+    healthy = table[table["label"] == cohort.info.healthy]
+    of = dict(zip(zip(healthy["patient_id"], healthy["film"], strict=True), healthy["item_id"].astype(str), strict=True))
+    parts = []
+    for split in (split for split in QUERY_SPLITS if (table["split"] == split).any()):
+        queries = cohort.queries(split)
+        keys = zip(queries["item_id"], queries["patient_id"], queries["film"], strict=True)
+        shown = {str(item): (of[patient, film],) for item, patient, film in keys if (patient, film) in of}
+        if shown:
+            parts.append(_outputs(cohort, config, split, shown))
+    found = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame({"item_id": []})
+    if not set(pairs.items) <= set(found["item_id"]):
+        raise InputError("control_rho: some images have no query without a lesion; make two queries or more of each image, or set it to 0")
+    rows = found.reset_index().set_index("item_id")["index"].loc[list(pairs.items)].to_numpy()
+    return _of(found, "r")[rows]
+
+
+def made_to_share(pairs: Pairs, own: Floats, rho: float) -> Pairs:
+    """Replace the reference by a mixture of the own healthy image and the stranger's, such that each channel correlates by about rho."""
+    mixed = rho * (own - own.mean(axis=0)) + np.sqrt(1 - rho**2) * (pairs.reference - pairs.reference.mean(axis=0))
+    return replace(pairs, reference=mixed)
 
 
 def _strategy(pairs: Pairs, name: str, config: ObserversConfig, seed: int) -> list[dict[str, Any]]:
@@ -258,7 +300,8 @@ def shared_correlation(pairs: Pairs, folds: int, seed: int) -> Ranged:
         for learned, tested in cells(pairs, folds, seed + repeat):
             rule = learn(pairs.query[learned], pairs.diseased[learned], shrinkage=_shrinkage(pairs.query[learned]))
             for row, outputs in enumerate((pairs.query, pairs.reference)):
-                scores[row, tested] += (outputs[tested] @ rule.template) / rule.score_sd / REPEATS
+                centred = outputs[tested] - outputs[learned].mean(axis=0)  # templates differ, and a mean would be shared through them
+                scores[row, tested] += (centred @ rule.template) / rule.score_sd / REPEATS
     for label in (False, True):
         scores[:, pairs.diseased == label] -= scores[:, pairs.diseased == label].mean(axis=1, keepdims=True)
     scores /= np.sqrt(np.square(scores).sum(axis=1, keepdims=True))

@@ -9,7 +9,7 @@ reference, or both together, as in `theory.models.ideal_observers`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +20,7 @@ from theory.models.ideal_observers import RULES
 from theory.numerics.gaussian import auc_of
 from theory.numerics.validation import Floats, finite, non_negative, one_of, positive, require, whole
 
-Contrast = Callable[[Sequence[Floats]], Floats]
+NODES = 400  # of the normal distribution of one area, in the interval of a difference
 KINDS = ("laguerre_gauss", "gabor", "difference_of_gaussians")
 
 
@@ -354,7 +354,8 @@ def detectability(
 
     is unbiased, and :math:`\frac{\nu-p+1}{\nu p}\frac{n_1n_0}{n_1+n_0}D^2` has a noncentral F distribution with p and
     :math:`\nu-p+1` degrees of freedom and noncentrality :math:`\frac{n_1n_0}{n_1+n_0}\Delta^2`, whose inversion gives an exact interval
-    (Wunderlich, Noo, Gallas and Heilbrun 2015) for independent normal cases.
+    (Wunderlich, Noo, Gallas and Heilbrun 2015) for independent normal cases. The jackknife leaves out one patient at a time on the scale
+    of :math:`\Phi^{-1}(\mathrm{AUROC})`, since areas near 1 are skewed, with Student's t of one less than the number of patients.
 
     Examples
     --------
@@ -373,8 +374,9 @@ def detectability(
     unbiased = float(_unbiased(squared, size, n1, n0))
     index = float(np.sqrt(max(unbiased, 0.0)))
     if clusters is not None:
-        low, high = _jackknife([features], flags, clusters, lambda areas: areas[0], level)
-        return ObserverEstimate(observer, float(auc_of(index)), max(low, 0.0), min(high, 1.0), index, level, "jackknife", (n0, n1))
+        probits, covariance = _jackknife([features], flags, clusters, level)
+        low, high = _interval_of_area(float(probits[0]), float(covariance[0, 0]), level)
+        return ObserverEstimate(observer, float(auc_of(index)), low, high, index, level, "jackknife", (n0, n1))
     weight = n1 * n0 / (n1 + n0)
     statistic = (freedom - size + 1) / (freedom * size) * weight * squared
     ends = [_noncentrality(statistic, size, freedom - size + 1, probability) for probability in (1 - tail, tail)]
@@ -419,6 +421,11 @@ def gain(
     InputError
         When there are too few cases for the channels.
 
+    Notes
+    -----
+    The jackknife gives the covariance of both areas' probits; the interval holds the quantiles of the difference of the areas where
+    these are normal. Its coverage, and that of `detectability`, was simulated (docs/results/error-rates, study ``channels``).
+
     Examples
     --------
     >>> rng = np.random.default_rng(1)
@@ -433,10 +440,10 @@ def gain(
     n1, n0 = int(flags.sum()), int((~flags).sum())
     for features, _ in pairs:
         require(features.shape[1] < n1 + n0 - 3, f"query: {features.shape[1]} features need more than {features.shape[1] + 3} cases")
-    areas = [_area(_unbiased(_mahalanobis(_Moments.of(features, flags)), features.shape[1], n1, n0)) for features, _ in pairs]
     names = np.arange(n1 + n0) if clusters is None else clusters
-    low, high = _jackknife([features for features, _ in pairs], flags, names, lambda found: found[0] - found[1], level)
-    estimate = float(areas[0] - areas[1])
+    probits, covariance = _jackknife([features for features, _ in pairs], flags, names, level)
+    low, high = _interval_of_difference(probits, covariance, level)
+    estimate = float(np.subtract(*special.ndtr(probits)))
     return ObserverEstimate(f"{observer} minus {over}", estimate, low, high, float("nan"), level, "jackknife", (n0, n1))
 
 
@@ -471,16 +478,18 @@ def _unbiased(squared: Floats | float, size: int, n1: ArrayLike, n0: ArrayLike) 
     return np.asarray((freedom - size - 1) / freedom * squared - size * (1 / n1 + 1 / n0))
 
 
-def _area(squared: ArrayLike) -> Floats:
-    """AUROC of a squared index; below one half where the index is negative, so that it has a slope for the jackknife."""
+def _probit(squared: ArrayLike) -> Floats:
+    """The area's probit, the index over root 2; below 0 where the squared index is negative, so that it has a slope for the jackknife."""
     squared = np.asarray(squared, dtype=np.float64)
-    return np.asarray(special.ndtr(np.sign(squared) * np.sqrt(np.abs(squared) / 2)))
+    return np.asarray(np.sign(squared) * np.sqrt(np.abs(squared) / 2))
 
 
-def _jackknife(
-    parts: Sequence[Floats], flags: np.ndarray, clusters: ArrayLike | Sequence[object], contrast: Contrast, level: float
-) -> tuple[float, float]:
-    """Interval of a contrast of areas, one for each of `parts` (n, p), from leaving out one cluster at a time."""
+def _jackknife(parts: Sequence[Floats], flags: np.ndarray, clusters: ArrayLike | Sequence[object], level: float) -> tuple[Floats, Floats]:
+    """Probits of the areas of `parts` (k features (n, p)), and their covariance (k, k), from leaving out one cluster at a time.
+
+    Areas near 1 are too skewed for a jackknife of their own. The covariance is widened by the square of Student's quantile over the
+    normal one, so that normal quantiles of `level` can be used with it.
+    """
     names = np.asarray(clusters)
     require(names.shape == flags.shape, f"clusters: give one for each of the {len(flags)} images")
     _, codes = np.unique(names, return_inverse=True)
@@ -489,12 +498,13 @@ def _jackknife(
     order = np.argsort(codes, kind="stable")
     starts = np.searchsorted(codes[order], np.arange(groups))
     left = np.stack([np.bincount(codes, weights=~flags, minlength=groups), np.bincount(codes, weights=flags, minlength=groups)], axis=1)
-    areas = []
+    values, full = [], []
     for features in parts:
         whole_sample = _Moments.of(features, flags)
         counts = whole_sample.counts - left
         require(counts.min() >= 2, "clusters: without one of the patients a class has fewer than two images")
         size = features.shape[1]
+        require(size < counts.sum(axis=1).min() - 3, f"clusters: without one of the patients there are too few images for {size} features")
         sides = np.stack([features * ~flags[:, None], features * flags[:, None]], axis=1)[order]
         sums = whole_sample.sums - np.add.reduceat(sides, starts, axis=0)
         found = np.empty(groups)
@@ -503,15 +513,36 @@ def _jackknife(
             outer = features[order[rows], :, None] * features[order[rows], None, :]
             products = whole_sample.products - np.add.reduceat(outer, starts[chosen] - starts[chosen[0]], axis=0)
             squared = _mahalanobis(_Moments(counts[chosen], sums[chosen], products))
-            found[chosen] = _area(_unbiased(squared, size, counts[chosen, 1], counts[chosen, 0]))
-        areas.append(found)
-    values = contrast(areas)
-    full = [
-        _area(_unbiased(_mahalanobis(_Moments.of(features, flags)), features.shape[1], flags.sum(), (~flags).sum())) for features in parts
-    ]
-    error = np.sqrt((groups - 1) / groups * np.sum((values - values.mean()) ** 2))
-    reach = stats.t.ppf((1 + float(_level(level))) / 2, groups - 1) * error
-    return float(contrast(full) - reach), float(contrast(full) + reach)
+            found[chosen] = _probit(_unbiased(squared, size, counts[chosen, 1], counts[chosen, 0]))
+        values.append(found - found.mean())
+        full.append(float(_probit(_unbiased(_mahalanobis(whole_sample), size, flags.sum(), (~flags).sum()))))
+    upper = (1 + float(_level(level))) / 2
+    wider = (stats.t.ppf(upper, groups - 1) / special.ndtri(upper)) ** 2
+    together = np.stack(values)
+    return np.array(full), np.asarray(wider * (groups - 1) / groups * together @ together.T)
+
+
+def _interval_of_area(probit: float, variance: float, level: float) -> tuple[float, float]:
+    reach = special.ndtri((1 + level) / 2) * np.sqrt(variance)
+    return float(special.ndtr(probit - reach)), float(special.ndtr(probit + reach))
+
+
+def _interval_of_difference(probits: Floats, covariance: Floats, level: float) -> tuple[float, float]:
+    """Quantiles of the difference of two areas whose probits are normal: over nodes of the second, exact in the first given it."""
+    (variance, shared), (_, other) = covariance
+    slope = shared / other if other > 0 else 0.0
+    nodes = probits[1] + np.sqrt(other) * special.ndtri((np.arange(NODES) + 0.5) / NODES)
+    mean, area, rest = probits[0] + slope * (nodes - probits[1]), special.ndtr(nodes), variance - slope * shared
+    tails = ((1 - level) / 2, (1 + level) / 2)
+    if rest <= 1e-12 * max(variance, other):  # one observer with itself
+        low, high = np.quantile(special.ndtr(mean) - area, tails)
+        return float(low), float(high)
+
+    def below(difference: float, probability: float) -> float:
+        return float(special.ndtr((special.ndtri(np.clip(difference + area, 0.0, 1.0)) - mean) / np.sqrt(rest)).mean()) - probability
+
+    low, high = (optimize.brentq(below, -1.0, 1.0, args=(tail,), xtol=1e-9) for tail in tails)
+    return float(low), float(high)
 
 
 def _noncentrality(statistic: float, numerator: int, denominator: int, probability: float) -> float:

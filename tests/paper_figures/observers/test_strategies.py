@@ -28,12 +28,12 @@ def drawn(rho: float, patients: int = 120, each: int = 4, index: float = 1.5, po
     rng, n = np.random.default_rng(seed), patients * each
     who, label = np.repeat(np.arange(patients), each), np.tile(np.arange(each) % 2 == 0, patients)
     other = rng.integers(pool, size=n)
-    reference = rng.standard_normal((n, CHANNELS))
+    reference = rng.standard_normal((n, CHANNELS)) + 50  # gray levels are not centred
     query = rho * reference + np.sqrt(1 - rho**2) * rng.standard_normal((n, CHANNELS))
     query[:, 0] += index * label
     names = np.array([f"p{number}" for number in who])
     owners = names if own else np.array([f"r{number}" for number in other])
-    return Pairs(query, reference, label, names, owners, owners, names, 0)
+    return Pairs(query, reference, label, names, owners, owners, names, 0, np.arange(n).astype(str))
 
 
 def row(table: pd.DataFrame, strategy: str, observer: str) -> pd.Series:
@@ -117,7 +117,7 @@ def made(tmp_path_factory):
     return insert_lesions(source, config, folder.parent / "lesions", seed=1)
 
 
-SETTINGS = {"channels": {"number": 4, "width": 6, "side": 21}, "strategies": {
+SETTINGS = {"control_rho": 0.7, "channels": {"number": 4, "width": 6, "side": 21}, "strategies": {
     "random": {}, "prior": {"strategy": "prior", "order": "film", "unmatched": "leave_out"}, "center": {"strategy": "cross_center"},
 }}  # fmt: skip
 
@@ -128,6 +128,10 @@ def test_an_own_earlier_film_gives_what_a_stranger_does_not(made) -> None:
     assert own["gain_low"] > 0 and own["explained_low"] > 0.4 and own["rho_low"] > 0.6
     assert stranger["gain_high"] < 0.05 and stranger["explained_high"] < 0.2
     assert own["limit_low"] > stranger["limit_high"]
+    known, rho = row(table, "control, rho 0.7", "joint"), 0.7
+    assert known["rho_low"] < rho < known["rho_high"] and known["explained_low"] < rho**2 < known["explained_high"]
+    d = np.sqrt(2) * stats.norm.ppf(known["single"])
+    assert known["limit_low"] < stats.norm.cdf(d / np.sqrt(2 * (1 - rho**2))) - known["single"] < known["limit_high"]
     missing = row(table, "center", "joint")
     assert missing["verdict"] == "not possible" and "cannot be matched" in missing["note"] and np.isnan(missing["gain"])
 
@@ -138,7 +142,7 @@ def test_the_command_writes_table_and_figure(made, tmp_path, capsys) -> None:
     assert run_app(app, typed) == 0
     rows = json.loads(capsys.readouterr().out)["strategies"]
     table = pd.read_csv(tmp_path / "out" / "strategies.csv")
-    assert len(rows) == len(table) == 6
+    assert len(rows) == len(table) == 8
     assert {path.name for path in (tmp_path / "out" / "figures").iterdir()} >= {"strategies.png", "strategies.pdf", "strategies.csv"}
     before = (tmp_path / "out" / "strategies.csv").read_bytes()
     assert run_app(app, typed) == 0
@@ -151,6 +155,6 @@ def test_a_cohort_that_does_not_know_its_places_is_refused(made) -> None:
     other = Cohort(made.folder, made.info, made.table.drop(columns="row"))
     with pytest.raises(InputError, match="has no columns row and column"):
         compare_strategies(other, ObserversConfig(**SETTINGS), seed=0)
-    only = SETTINGS | {"strategies": {"center": {"strategy": "cross_center"}}}
+    only = SETTINGS | {"control_rho": 0, "strategies": {"center": {"strategy": "cross_center"}}}
     with pytest.raises(InputError, match="none can be used"):
         compare_strategies(made, ObserversConfig(**only), seed=0)

@@ -165,22 +165,24 @@ def test_the_jackknife_leaves_out_patients():
     patients = rng.permutation(np.repeat(np.arange(30), 3))
     found = gain(query, labels, reference, "difference", clusters=patients)
 
-    def difference(kept):
-        areas = []
+    def probits(kept):
+        found = []
         for features in (query - reference, query):
             one, two = features[kept & labels], features[kept & ~labels]
             freedom = len(one) + len(two) - 2
             pooled = (np.cov(one.T) * (len(one) - 1) + np.cov(two.T) * (len(two) - 1)) / freedom
             means = one.mean(axis=0) - two.mean(axis=0)
             squared = (freedom - 4) / freedom * means @ np.linalg.solve(pooled, means) - 3 * (1 / len(one) + 1 / len(two))
-            areas.append(stats.norm.cdf(np.sign(squared) * np.sqrt(abs(squared) / 2)))
-        return areas[0] - areas[1]
+            found.append(np.sign(squared) * np.sqrt(abs(squared) / 2))
+        return np.array(found)
 
-    values = np.array([difference(patients != one) for one in range(30)])
-    error = np.sqrt(29 / 30 * np.sum((values - values.mean()) ** 2))
-    centre = difference(np.ones(90, dtype=bool))
-    assert found.auroc == pytest.approx(centre)
-    assert [found.low, found.high] == pytest.approx(centre + stats.t.ppf([0.025, 0.975], 29) * error)
+    values = np.stack([probits(patients != one) for one in range(30)])
+    covariance = 29 / 30 * (values - values.mean(axis=0)).T @ (values - values.mean(axis=0))
+    centre = probits(np.ones(90, dtype=bool))
+    assert found.auroc == pytest.approx(np.subtract(*stats.norm.cdf(centre)))
+    wider = stats.t.ppf(0.975, 29) / stats.norm.ppf(0.975)
+    drawn = stats.norm.cdf(rng.multivariate_normal(centre, wider**2 * covariance, size=400_000))
+    assert [found.low, found.high] == pytest.approx(np.quantile(drawn[:, 0] - drawn[:, 1], [0.025, 0.975]), abs=2e-3)
 
 
 def test_shrinkage_is_that_of_ledoit_and_wolf():
@@ -227,3 +229,29 @@ def test_what_does_not_fit_is_one_line(change, words):
     given = dict(query=np.arange(6.0)[:, None] ** 2, labels=[0, 1, 0, 1, 0, 1]) | change
     with pytest.raises(InputError, match=words):
         learn(**given)
+
+
+def test_the_jackknife_is_over_patients_on_the_probit_scale():
+    query, reference, labels = pairs(120, 3, 1.5, np.random.default_rng(3))
+    patients = np.arange(120) % 30
+    found = detectability(query, labels, reference, "joint", clusters=patients, level=0.9)
+
+    def probit(kept):
+        features, flags = np.hstack([query, reference])[kept], labels[kept]
+        squared = channelized._unbiased(channelized._mahalanobis(channelized._Moments.of(features, flags)), 6, flags.sum(), (~flags).sum())
+        return float(np.sqrt(squared / 2))
+
+    values = np.array([probit(patients != patient) for patient in range(30)])
+    reach = stats.t.ppf(0.95, 29) * np.sqrt(29 / 30 * np.sum((values - values.mean()) ** 2))
+    ends = stats.norm.cdf(probit(patients >= 0) + np.array([-reach, reach]))
+    assert (found.low, found.high) == pytest.approx(tuple(ends))
+
+
+def test_the_interval_of_a_difference_is_that_of_drawn_areas():
+    probits, root = np.array([1.9, 1.2]), np.array([[0.3, 0.0], [0.2, 0.15]])
+    drawn = stats.norm.cdf(probits + np.random.default_rng(0).standard_normal((400_000, 2)) @ root.T)
+    low, high = channelized._interval_of_difference(probits, root @ root.T, 0.95)
+    assert (low, high) == pytest.approx(np.quantile(drawn[:, 0] - drawn[:, 1], [0.025, 0.975]), abs=2e-3)
+    query, reference, labels = pairs(60, 3, 1.0, np.random.default_rng(1))
+    same = gain(query, labels, reference, "joint", over="joint")
+    assert (same.low, same.auroc, same.high) == pytest.approx((0, 0, 0), abs=1e-9)

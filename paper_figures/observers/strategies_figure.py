@@ -65,6 +65,7 @@ def save_strategies(table: pd.DataFrame, out: Path, cohort: str, seed: int) -> N
     )
     with style.house_style():
         save_figure(
-            draw_strategies(table, title), table, "strategies", out / "figures", title=title, caption=caption, claim="C1, C4", seed=seed,
-            config_hash=begun_before(out)["config_hash"], sources=[out / "strategies.csv"], modules=[sys.modules[__name__], style],
+            draw_strategies(table, title), table.drop(columns="note"), "strategies", out / "figures", title=title, caption=caption,
+            claim="C1, C4", seed=seed, config_hash=begun_before(out)["config_hash"], sources=[out / "strategies.csv"],
+            modules=[sys.modules[__name__], style],
         )  # fmt: skip

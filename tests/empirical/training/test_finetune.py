@@ -1,9 +1,6 @@
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
+import socket
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -23,6 +20,7 @@ from empirical.training.finetune import finetune
 from empirical.vlm.inference.encoder import Encoder
 from see_in_pairs.errors import InputError
 from tests.helpers.configs import PAIR, finetune_config
+from tests.helpers.processes import start
 
 settings = partial(finetune_config, method="full")
 
@@ -38,20 +36,14 @@ def same(a: dict[str, np.ndarray], b: dict[str, np.ndarray]) -> bool:
 
 @pytest.mark.parametrize("method", ["full", "lora"])
 def test_a_killed_run_resumes_to_the_same_weights(phantom: Cohort, tmp_path: Path, method: str) -> None:
-    config = settings(phantom, method=method, steps=40, save_every=2, keep_checkpoints=True)
-    (tmp_path / "config.json").write_text(config.model_dump_json())
-    script = (
-        "import sys; from pathlib import Path;"
-        "from empirical.training.config import FinetuneConfig; from empirical.training.finetune import finetune;"
-        "finetune(FinetuneConfig.model_validate_json(Path(sys.argv[1]).read_text()), Path(sys.argv[2]), quiet=True)"
-    )
-    process = subprocess.Popen([sys.executable, "-c", script, str(tmp_path / "config.json"), str(tmp_path / "killed")])
+    config = settings(phantom, method=method, steps=16, save_every=2, keep_checkpoints=True)
+    process = start(partial(finetune, quiet=True), config, tmp_path / "killed")
     deadline = time.monotonic() + 120
     while not list((tmp_path / "killed").glob("checkpoints/checkpoint-*/complete")) and time.monotonic() < deadline:
-        assert process.poll() is None, "the run ended before it could be killed"
+        assert process.is_alive(), "the run ended before it could be killed"
         time.sleep(0.02)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    process.kill()
+    process.join()
     assert not (tmp_path / "killed" / "model").exists()
     resumed = finetune(config, tmp_path / "killed", quiet=True)
     whole = finetune(config, tmp_path / "whole", quiet=True)
@@ -86,10 +78,13 @@ def test_rows_are_shown_in_the_order_of_the_plan(phantom: Cohort, tmp_path: Path
 def test_two_processes_train_as_one_with_twice_the_batch(phantom: Cohort, tmp_path: Path) -> None:
     one = settings(phantom, steps=3, batch_size=4)
     two = one.model_copy(update={"batch_size": 2})
-    (tmp_path / "two.yaml").write_text(two.model_dump_json())  # JSON is YAML
-    words = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "paper_figures.cli"]
-    command = [sys.executable, *words, "finetune", str(tmp_path / "two.yaml"), "--out", str(tmp_path / "two"), "--quiet"]
-    subprocess.run(command, check=True, capture_output=True, timeout=180)
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(found.getsockname()[1]), "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
+    # as torchrun starts them (test_distributed.py has accelerate launch do it)
+    processes = [start(partial(finetune, quiet=True), two, tmp_path / "two", **place, RANK=rank, LOCAL_RANK=rank) for rank in "01"]
+    for process in processes:
+        process.join(180)
+    assert [process.exitcode for process in processes] == [0, 0]
     finetune(one, tmp_path / "one", quiet=True)
     assert np.allclose(
         losses(tmp_path / "one"), losses(tmp_path / "two"), rtol=1e-4

@@ -41,7 +41,9 @@ def run(folder: Path, content: dict[str, Any], out: Path) -> int:
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("study")
-    assert run(folder, STUDY, folder / "out") == 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("paper_figures.study.run.run_in_processes", in_this_process)
+        assert run(folder, STUDY, folder / "out") == 0
     return folder / "out"
 
 

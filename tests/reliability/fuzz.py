@@ -151,12 +151,21 @@ def fuzzed(folder: Path, cohort: str) -> dict[str, Fuzzed]:
             cohort=cohort,
             arm=arms[0][0],
             lora={"rank": 1},
-            early_stopping={"every": 1},
+            early_stopping={"every": 1, "within": 0.02, "share": 0.5},
+            augmentation={"noise_sd": 1.0, "shift": 1},
             curriculum={},
             report_to=["tensorboard"],
             **short,
         ),
-        full(FinetuneConfig, cohort=cohort, arm={"arm": "single"}, method="full", n_train=2, features_folder="features", **short),
+        full(
+            FinetuneConfig,
+            cohort=cohort,
+            arm={"arm": "single", "extra_healthy": {"strategy": "random"}},
+            method="full",
+            n_train=2,
+            features_folder="features",
+            **short,
+        ),
     ]
     shape = {"image_size": 32, "patch_size": 16, "vision_width": 32, "vision_layers": 1, "width": 32, "layers": 1, "heads": 2}
     pretrained = {

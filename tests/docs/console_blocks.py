@@ -232,6 +232,8 @@ esac
 exec {program} "$@"
 """
 
+LONGEST = 1200  # seconds of a command, many times what any takes on an idle machine
+
 ON_TEST = "--set cohort=cohort --quiet"
 POCKET = "--set cohort=cohort --set model.name=pocket --set method=full --quiet"
 RECIPES = {
@@ -311,11 +313,11 @@ class Workshop:
             write_records(self.stock / name, table) if isinstance(table, Records) else table.to_csv(self.stock / name, index=False)
 
     def run(self, command: str, folder: Path) -> subprocess.CompletedProcess[str]:
-        """Run a command in a folder by bash."""
+        """Run a command in a folder by bash; one that takes too long is a fault like any other, and the next ones are run."""
+        words = ["timeout", "--signal=INT", "--kill-after=30", str(LONGEST), "bash", "-c", command]
         return subprocess.run(
-            ["bash", "-c", command], cwd=folder, env=self.environment, capture_output=True, text=True, check=False, timeout=600,
-            stdin=subprocess.DEVNULL,
-        )  # fmt: skip
+            words, cwd=folder, env=self.environment, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+        )
 
     def provide(self, command: str, folder: Path) -> None:
         """Put what a command names, and nothing earlier has left, into the folder."""

@@ -57,7 +57,8 @@ class StopWithoutFall(TrainerCallback):
     """Stop after `patience` validations in a row without a fall of more than `least`, counted once the loss has been under `below`.
 
     transformers' own callback counts from the start, so it may stop on the plateau of the first steps; and it forgets its count when a run
-    is resumed. This one counts in the history, which a checkpoint keeps.
+    is resumed. This one counts in the history, which a checkpoint keeps. Nor are weights of the plateau kept as the best: up to the first
+    loss under `below` the last ones are.
     """
 
     def __init__(self, patience: int, least: float, below: float) -> None:
@@ -66,6 +67,8 @@ class StopWithoutFall(TrainerCallback):
     def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Look at all validations so far."""
         losses = [float(row["eval_loss"]) for row in state.log_history if "eval_loss" in row]
+        if not any(loss < self.below for loss in losses[:-1]):
+            state.best_metric = state.best_model_checkpoint = state.best_global_step = None  # the Trainer then takes this one
         if validations_without_fall(losses, self.least, self.below) >= self.patience:
             control.should_training_stop = True
 

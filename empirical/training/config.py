@@ -88,9 +88,11 @@ class EarlyStopping(StrictConfig):
     least : float
         Smallest fall that counts, in nats per answer token.
     within : float, optional
-        Patience counts only once the loss has left the plateau of the start: from the first validation whose loss is more than this
-        share below that of a model that knows how often each answer is right, but ignores the pictures. By default it always counts.
-        The loss of 20 patients varies by several percent on the plateau: with so few, 0.02 is too little.
+        Patience, and what the best weights are, count only once the loss has left the plateau of the start: from the first validation
+        whose loss is more than this share below that of a model that knows how often each answer is right, but ignores the pictures.
+        By default they always count.
+        If it never leaves it, the last weights are kept. The loss of 20 patients varies by several percent on the plateau: with so few,
+        0.02 is too little.
     share : float, optional
         Validate on this share of the training patients, drawn by the seed from each class, and do not train on them; `n_train` counts
         them too. By default the ``val`` split validates.

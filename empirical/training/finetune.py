@@ -286,6 +286,8 @@ def _finish(
         "config_hash": run.manifest["config_hash"],
         "files": {file.name: sha256(file) for file in sorted(building.glob("*.safetensors"))},
     }
+    if config.early_stopping is not None:
+        run.manifest["weights_of_step"] = trainer.state.best_global_step
     write_text(building / "README.md", run_card(config, cohort, run.manifest, plan, trainer.state.log_history))
     write_json(building / "training.json", record)
     run.save(durable=True)  # before the rename: a run killed after it counts as finished, and records nothing more

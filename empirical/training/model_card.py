@@ -73,5 +73,8 @@ def _validation(history: list[dict[str, Any]], manifest: dict[str, Any]) -> str:
     if not known:
         return "The validation loss was never finite." if validations else "No validation loss was computed."
     best = min(known, key=lambda row: row["eval_loss"])
-    words = f"best {best['eval_loss']:.4f} at step {best['step']}, on {manifest['n_validation']} items; the weights are those of that step."
-    return f"Validation loss: {words}"
+    words = f"best {best['eval_loss']:.4f} at step {best['step']}, on {manifest['n_validation']} items"
+    kept = manifest.get("weights_of_step", best["step"])
+    if kept == best["step"]:
+        return f"Validation loss: {words}; the weights are those of that step."
+    return f"Validation loss: {words}, which did not count since it was on the plateau; the weights are those of step {kept}."

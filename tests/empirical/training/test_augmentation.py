@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from empirical.arms.images import image_area, image_source
 from empirical.cohorts import Cohort
@@ -18,6 +19,7 @@ from empirical.training.callbacks import validations_without_fall
 from empirical.training.config import AugmentationConfig, FinetuneConfig
 from empirical.training.data_order import DataOrder, TrainingData, augmented_rows, planned_examples
 from empirical.training.finetune import finetune
+from empirical.training.trainer import AnswerTrainer
 from empirical.vlm.inference.encoder import Encoder
 from see_in_pairs.console import run_app
 from see_in_pairs.errors import InputError
@@ -217,6 +219,26 @@ def test_a_training_that_never_leaves_the_plateau_is_not_stopped(phantom: Cohort
         quiet=True,
     )
     assert len(pd.read_csv(tmp_path / "cut" / "validation.csv")) == 2
+
+
+@pytest.mark.parametrize(("losses", "kept"), [([0.30, 0.31, 0.32, 0.33], 8), ([0.30, 0.1, 0.05, 0.33], 6), ([0.1, 0.31, 0.32, 0.33], 2)])
+def test_weights_of_the_plateau_are_not_kept_as_the_best(
+    phantom: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, losses: list[float], kept: int
+) -> None:
+    def said(self: AnswerTrainer, model: object, inputs: object, *rest: object, **options: object) -> tuple[torch.Tensor, None, None]:
+        return torch.tensor(losses[self.state.global_step // 2 - 1]), None, None
+
+    monkeypatch.setattr(AnswerTrainer, "prediction_step", said)
+    stop = {"every": 2, "patience": 9, "within": 0.2}  # the plateau is at .347: it is left under .277
+    config = settings(phantom, steps=8, early_stopping=stop, keep_checkpoints=True)
+    model = finetune(config, tmp_path / "run", quiet=True)
+    assert pd.read_csv(tmp_path / "run" / "validation.csv")["eval_loss"].tolist() == pytest.approx(losses)
+    right = tmp_path / "run" / "checkpoints" / f"checkpoint-{kept}" / "model.safetensors"
+    assert (model / "model.safetensors").read_bytes() == right.read_bytes()
+    assert json.loads((tmp_path / "run" / "manifest.json").read_text())["weights_of_step"] == kept
+    card = (model / "README.md").read_text()
+    assert f"the weights are those of {'step 8' if kept == 8 else 'that step'}" in card
+    assert ("did not count since it was on the plateau" in card) == (kept == 8)
 
 
 def test_a_killed_run_stops_where_the_whole_one_does(phantom: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -196,7 +196,7 @@ def test_memory_does_not_grow_with_the_replicates() -> None:
         return used
 
     peak(2)  # imports
-    assert peak(60) < 1.1 * peak(6)
+    assert peak(60) < 1.5 * peak(6)  # 54 more blocks of 16 kB each, were they kept, would make it four times as large
 
 
 def test_failures_are_counted_and_completed_are_what_counts(sample: pd.DataFrame) -> None:

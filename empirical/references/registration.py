@@ -1,7 +1,8 @@
-"""Register a reference image to its query with SimpleITK, guided by structure larger than a lesion.
+"""Register a reference image to its query with SimpleITK, without letting a lesion guide the fit.
 
-Both images are smoothed by `detail` before the fit, and the deformation has control points several times as far apart. So a lesion neither
-draws a similar spot of the reference to its place, nor is thinned out: the difference of query and reference keeps it.
+Smoothing alone does not protect a lesion: a least-squares fit of both images, smoothed or not, explains as much of it away as the
+deformation has freedom where it lies. So the deformation is coarse, several lesions between its control points, and at every place it is
+predicted from the surroundings, a lesion's width (`detail`) away. What is at a place has no say in where the reference is taken from there.
 """
 
 from __future__ import annotations
@@ -26,10 +27,14 @@ METHOD = 1
 """Raised with every change of the method, so that images aligned in another way are not taken from the cache."""
 
 DETAIL_SHARE = 0.1  # of the shorter side: the default detail
-SMOOTHING = 0.25  # standard deviation of the Gaussian kernel, in multiples of the detail: its visible width is the detail
+SMOOTHING = 0.15  # standard deviation of the Gaussian kernel, in multiples of the detail
 SPACING = 3.0  # of the control points, in multiples of the detail
 MOST_SHIFT = 0.25  # of the longer side: a point is not taken to be farther away
-MOST_STRETCH = 2.0  # of an area, or its inverse: more, or a fold, is not anatomy
+MOST_STRETCH = 5.0  # of an area, or its inverse: more, or a fold, is not anatomy
+FINEST_MESH = 6  # most cells of the deformation along a side
+MOST_NODES = 24  # along a side, at which the deformation is predicted from its surroundings
+MARGIN = 0.25  # around a node and its neighbours, in multiples of the detail: what is left out
+RIDGE = 0.1  # of the mean curvature: keeps the deformation where little is left to predict it from, as at corners
 ITERATIONS = {"translation": 60, "affine": 60, "deformable": 20}
 
 
@@ -49,6 +54,7 @@ def require_simpleitk() -> Any:
         import SimpleITK
     except ImportError:
         raise InputError("references.align: needs SimpleITK; pip install 'see-in-pairs[registration]'") from None
+    SimpleITK.ProcessObject.SetGlobalWarningDisplay(False)  # a fit that fails is counted, not printed
     return SimpleITK
 
 
@@ -58,7 +64,7 @@ def settings_key(kind: str, detail: float | None) -> list[object]:
     return [METHOD, version("SimpleITK"), kind, detail]
 
 
-def align(query: Image, reference: Image, kind: str, detail: float | None = None) -> AlignedReference:
+def align(query: Image, reference: Image, kind: str, detail: float | None = None, *, leave_out: bool = True) -> AlignedReference:
     """Warp a reference onto its query, gray or RGB; the fit sees gray levels only.
 
     Parameters
@@ -68,14 +74,17 @@ def align(query: Image, reference: Image, kind: str, detail: float | None = None
     kind : str
         ``'translation'``, ``'affine'`` or ``'deformable'`` (cubic B-splines after the affine transform).
     detail : float, optional
-        Width in pixels of the query's detail that must not guide the fit, for example of a lesion; by default a tenth of the shorter side.
+        Width in pixels of what must not guide the fit, that of a lesion from half height to half height or more; by default a tenth of the
+        shorter side.
+    leave_out : bool, default True
+        Predict the deformation at each place from its surroundings. Without it a lesion guides the fit: for comparison only.
 
     Returns
     -------
     AlignedReference
-        The reference on the query's grid, with the query's mode kept out of it: as many channels as the reference. Beyond the reference's
-        edge its outermost pixels are repeated. A transform is accepted where it is plausible and raises the correlation of the smoothed
-        images; else the one before it is used, in the end none.
+        The reference on the query's grid, with as many channels as the reference. Beyond the reference's edge its outermost pixels are
+        repeated. A transform is accepted where it is plausible and raises the correlation of the smoothed images; else the one before it is
+        used, in the end none.
 
     Raises
     ------
@@ -87,7 +96,7 @@ def align(query: Image, reference: Image, kind: str, detail: float | None = None
         raise InputError(f"align: no kind '{kind}' (choose from {', '.join(KINDS)})")
     width = detail or DETAIL_SHARE * min(query.size)
     fixed, moving = (np.asarray(image.convert("L"), dtype=np.float32) for image in (query, reference))
-    fit = _Fit(sitk, fixed, moving, width)
+    fit = _Fit(sitk, fixed, moving, width, leave_out)
     transform, reached, before = sitk.Transform(2, sitk.sitkIdentity), "none", fit.correlation(sitk.Transform(2, sitk.sitkIdentity))
     after = before
     for stage in KINDS[: KINDS.index(kind) + 1]:
@@ -102,8 +111,8 @@ def align(query: Image, reference: Image, kind: str, detail: float | None = None
 class _Fit:
     """The two images without details, and the fits of transforms between them."""
 
-    def __init__(self, sitk: Any, fixed: NDArray[np.float32], moving: NDArray[np.float32], detail: float) -> None:
-        self.sitk, self.shape, self.detail = sitk, fixed.shape, detail
+    def __init__(self, sitk: Any, fixed: NDArray[np.float32], moving: NDArray[np.float32], detail: float, leave_out: bool = True) -> None:
+        self.sitk, self.shape, self.detail, self.leave_out = sitk, fixed.shape, detail, leave_out
         scale = float(np.sqrt(fixed.size / moving.size))
         middle = [(fixed.shape[axis] - 1 - scale * (moving.shape[axis] - 1)) / 2 for axis in (1, 0)]
         self._place = ([scale, scale], middle)
@@ -137,8 +146,7 @@ class _Fit:
         method.SetShrinkFactorsPerLevel([2, 1] if small else [4, 2])
         method.SetSmoothingSigmasPerLevel([0, 0])
         if kind == "deformable":
-            mesh = [max(1, round(size / (SPACING * self.detail))) for size in reversed(self.shape)]
-            transform = sitk.BSplineTransformInitializer(self.fixed, mesh, 3)
+            transform = sitk.BSplineTransformInitializer(self.fixed, self._mesh()[::-1], 3)
             method.SetOptimizerAsLBFGSB(1e-5, ITERATIONS[kind], maximumNumberOfFunctionEvaluations=10 * ITERATIONS[kind])
         else:
             middle = [(size - 1) / 2 for size in reversed(self.shape)]
@@ -154,7 +162,73 @@ class _Fit:
             fitted = method.Execute(self.fixed, self.moving)
         except RuntimeError:  # a metric without overlap, or without any contrast
             return None
+        if kind == "deformable" and self.leave_out:
+            fitted = self._from_surroundings(before, sitk.CompositeTransform(fitted).GetBackTransform())
         return sitk.CompositeTransform([before, fitted])
+
+    def _mesh(self) -> list[int]:
+        """Cells of the deformation along rows and columns."""
+        return [min(FINEST_MESH, max(1, round(size / (SPACING * self.detail)))) for size in self.shape]
+
+    def _from_surroundings(self, before: Any, fitted: Any) -> Any:
+        """Predict the deformation at every place from a fit that leaves out its surroundings, as wide as the detail.
+
+        So what is at a place, such as a lesion, has no say in where the reference is taken from there. One step of Gauss and Newton from
+        the fit to the whole image is enough: the normal equations without the samples around a place, solved for every node of a grid.
+        """
+        sitk, stride = self.sitk, max(1, round(self.detail / 4))
+        rows, columns = (np.arange(stride // 2, size, stride) for size in self.shape)
+        nodes = [np.linspace(0, size - 1, int(np.clip(np.ceil(2 * (size - 1) / self.detail) + 1, 4, MOST_NODES))) for size in self.shape]
+        reach = MARGIN * self.detail + max(nodes[0][1], nodes[1][1])
+
+        moved = _resample(sitk, self.moving, self.fixed, before, sitk.sitkLinear).astype(np.float64)
+        slopes = np.gradient(moved, *self.fixed.GetSpacing()[::-1])
+        identity = sitk.Transform(2, sitk.sitkIdentity)
+        seen, warped, *steep = (
+            self._samples(image, transform, rows, columns)
+            for image, transform in ((self._seen, identity), (moved, fitted), (slopes[0], fitted), (slopes[1], fitted))
+        )
+        if np.ptp(warped) < 1e-6:
+            return fitted
+        gain, offset = np.polyfit(warped, seen, 1)
+        left = seen - gain * warped - offset
+
+        starts, lengths = (facts()[::-1] for facts in (fitted.GetTransformDomainOrigin, fitted.GetTransformDomainPhysicalDimensions))
+        domain = list(zip(starts, lengths, self._mesh(), strict=True))
+        at = [_cubic_basis(places, *axis) for places, axis in zip((rows, columns), domain, strict=True)]
+        basis = np.einsum("ia,jb->ijab", *at).reshape(len(seen), -1)
+        design = np.column_stack([gain * steep[0][:, None] * basis, gain * steep[1][:, None] * basis, warped, np.ones(len(warped))])
+        curvature, slope, weights = design.T @ design, design.T @ left, basis.shape[1]
+        ridge = RIDGE * np.trace(curvature[: 2 * weights, : 2 * weights]) / (2 * weights)
+        curvature[np.arange(2 * weights), np.arange(2 * weights)] += ridge
+        slope[: 2 * weights] -= ridge * np.concatenate(np.split(np.asarray(fitted.GetParameters()), 2)[::-1])  # towards no deformation
+
+        at_nodes = [_cubic_basis(places, *axis) for places, axis in zip(nodes, domain, strict=True)]
+        down, across = (part.ravel() for part in np.meshgrid(rows, columns, indexing="ij"))
+        field = np.empty((len(nodes[0]), len(nodes[1]), 2))
+        for i, row in enumerate(nodes[0]):
+            near = [design[hole] for hole in (np.hypot(down - row, across - column) <= reach for column in nodes[1])]
+            kept = [left[hole] for hole in (np.hypot(down - row, across - column) <= reach for column in nodes[1])]
+            matrices = np.stack([curvature - some.T @ some for some in near])
+            sides = np.stack([slope - some.T @ own for some, own in zip(near, kept, strict=True)])
+            change = np.linalg.solve(matrices, sides[..., None])[..., 0]
+            here = np.einsum("a,jb->jab", at_nodes[0][i], at_nodes[1]).reshape(len(nodes[1]), -1)
+            field[i] = np.stack([np.sum(change[:, :weights] * here, 1), np.sum(change[:, weights : 2 * weights] * here, 1)], axis=-1)
+            for j, column in enumerate(nodes[1]):
+                x, y = fitted.TransformPoint((float(column), float(row)))
+                field[i, j] += y - row, x - column
+        image = sitk.GetImageFromArray(np.ascontiguousarray(field[..., ::-1]), isVector=True)
+        image.SetSpacing([float(nodes[1][1]), float(nodes[0][1])])
+        return sitk.DisplacementFieldTransform(image)
+
+    def _samples(self, pixels: Floats, transform: Any, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> Floats:
+        """Look an image on the grid of the fit up at transformed samples."""
+        image = self.sitk.GetImageFromArray(pixels)
+        image.CopyInformation(self.fixed)
+        grid = self.sitk.Image(len(columns), len(rows), self.sitk.sitkUInt8)
+        grid.SetOrigin([float(columns[0]), float(rows[0])])
+        grid.SetSpacing([float(columns[1] - columns[0]), float(rows[1] - rows[0])])
+        return _resample(self.sitk, image, grid, transform, self.sitk.sitkLinear).ravel()
 
     def correlation(self, transform: Any) -> float:
         """Correlate the smoothed query with the smoothed reference, warped; 0 where one is uniform."""
@@ -177,6 +251,13 @@ class _Fit:
             and areas.min() >= 1 / MOST_STRETCH
             and areas.max() <= MOST_STRETCH
         )
+
+
+def _cubic_basis(places: Floats | NDArray[np.intp], start: float, length: float, cells: int) -> Floats:
+    """Cubic B-splines (places, cells + 3) over a domain of so many cells, as SimpleITK lays them."""
+    away = np.abs((np.asarray(places)[:, None] - start) / length * cells - np.arange(-1, cells + 2))
+    inner, outer = 2 / 3 - away**2 + away**3 / 2, (2 - np.minimum(away, 2)) ** 3 / 6
+    return np.where(away < 1, inner, outer)
 
 
 def _factor(size: int, wanted: int) -> int:

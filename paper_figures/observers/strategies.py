@@ -44,7 +44,7 @@ FEWEST = 20
 
 
 @dataclass(frozen=True)
-class Pairs:
+class LesionPairs:
     """Channel outputs (n, channels) at the place of the lesion, or where it would be, of queries and references; and whose they are.
 
     `patients`, `owners`: the patients of query and reference (n,); `films`: the image a query was made from.
@@ -110,7 +110,7 @@ def _pairs_of(config: ObserversConfig) -> list[str]:
     return [name for name in config.observers if name != "single"]
 
 
-def read_pairs(cohort: Cohort, config: ObserversConfig, references: ReferenceConfig, seed: int) -> Pairs:
+def read_pairs(cohort: Cohort, config: ObserversConfig, references: ReferenceConfig, seed: int) -> LesionPairs:
     """Choose the references of all queries, and compute the channels' outputs on both at the query's place."""
     table, parts, left_out = cohort.table.set_index("item_id"), [], 0
     for split in (split for split in QUERY_SPLITS if (cohort.table["split"] == split).any()):
@@ -129,7 +129,7 @@ def read_pairs(cohort: Cohort, config: ObserversConfig, references: ReferenceCon
     found = pd.concat(parts, ignore_index=True)
     owners = table["patient_id"].loc[found["reference_id"]].to_numpy(str)
     films = found["patient_id"].to_numpy(str) + "/" + table["film"].loc[found["item_id"]].astype(str).to_numpy(str)
-    return Pairs(
+    return LesionPairs(
         _of(found, "q"), _of(found, "r"), found["diseased"].to_numpy(bool), found["patient_id"].to_numpy(str), owners,
         found["reference_id"].to_numpy(str), films, left_out, found["item_id"].to_numpy(str),
     )  # fmt: skip
@@ -148,7 +148,7 @@ def _of(table: pd.DataFrame, letter: str) -> Floats:
     return table[[name for name in table.columns if name[0] == letter and name[1:].isdigit()]].to_numpy(float)
 
 
-def own_outputs(cohort: Cohort, config: ObserversConfig, pairs: Pairs) -> Floats:
+def own_outputs(cohort: Cohort, config: ObserversConfig, pairs: LesionPairs) -> Floats:
     """Outputs (n, channels) of each query's own image without a lesion, which another query of the image shows."""
     table = cohort.table
     healthy = table[table["label"] == cohort.info.healthy]
@@ -167,13 +167,13 @@ def own_outputs(cohort: Cohort, config: ObserversConfig, pairs: Pairs) -> Floats
     return _of(found, "r")[rows]
 
 
-def made_to_share(pairs: Pairs, own: Floats, rho: float) -> Pairs:
+def made_to_share(pairs: LesionPairs, own: Floats, rho: float) -> LesionPairs:
     """Replace the reference by a mixture of the own healthy image and the stranger's, such that each channel correlates by about rho."""
     mixed = rho * (own - own.mean(axis=0)) + np.sqrt(1 - rho**2) * (pairs.reference - pairs.reference.mean(axis=0))
     return replace(pairs, reference=mixed)
 
 
-def _strategy(pairs: Pairs, name: str, config: ObserversConfig, seed: int) -> list[dict[str, Any]]:
+def _strategy(pairs: LesionPairs, name: str, config: ObserversConfig, seed: int) -> list[dict[str, Any]]:
     patients = len(np.unique(pairs.patients))
     if patients < FEWEST:
         raise InputError(f"{patients} patients have queries with such a reference; at least {FEWEST} are needed")
@@ -224,7 +224,7 @@ def _named(name: str, found: Ranged) -> dict[str, float]:
     return {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
 
 
-def _contrast(scores: list[Floats], pairs: Pairs, references: NDArray[np.str_] | None) -> Ranged:
+def _contrast(scores: list[Floats], pairs: LesionPairs, references: NDArray[np.str_] | None) -> Ranged:
     """AUROC of one observer, or of the first minus the second, with patients and references random."""
     found = random_factors_contrast(
         scores, pairs.diseased, pairs.patients, None if references is None else list(zip(references, strict=True)),
@@ -239,7 +239,7 @@ def _widened(found: Ranged, folds: int) -> Ranged:
     return Ranged(found.value, found.value - reach, found.value + reach)
 
 
-def cells(pairs: Pairs, folds: int, seed: int) -> list[tuple[Bools, Bools]]:
+def cells(pairs: LesionPairs, folds: int, seed: int) -> list[tuple[Bools, Bools]]:
     """Which pairs a rule learns from and which it is tested on: neither patient of a tested pair is in a pair that was learned from."""
     names = np.unique(np.concatenate([pairs.patients, pairs.owners]))
     of = np.empty(len(names), dtype=np.intp)
@@ -257,7 +257,7 @@ def cells(pairs: Pairs, folds: int, seed: int) -> list[tuple[Bools, Bools]]:
     return found
 
 
-def cross_fitted(pairs: Pairs, observer: str, folds: int, seed: int) -> Floats:
+def cross_fitted(pairs: LesionPairs, observer: str, folds: int, seed: int) -> Floats:
     """Scores (repeats, n) of every query by a rule that learned from other patients; ``'reference'`` sees the reference alone."""
     scores = np.empty((REPEATS, len(pairs.diseased)))
     features = pairs.reference if observer == "reference" else seen(pairs.query, pairs.reference, observer)
@@ -272,7 +272,7 @@ def _shrinkage(features: Floats) -> float | str:
     return 0.0 if features.shape[1] < len(features) / 5 else "ledoit_wolf"
 
 
-def explained_at_lesion(pairs: Pairs, folds: int, seed: int) -> Ranged:
+def explained_at_lesion(pairs: LesionPairs, folds: int, seed: int) -> Ranged:
     """Share of the variance of the single observer's score, within class, that the reference explains in other patients.
 
     Score and linear prediction from all channels of the reference are learned from other patients. Below 0 where it tells nothing.
@@ -293,7 +293,7 @@ def explained_at_lesion(pairs: Pairs, folds: int, seed: int) -> Ranged:
     return Ranged(float(estimate), float(estimate - reach), float(estimate + reach))
 
 
-def shared_correlation(pairs: Pairs, folds: int, seed: int) -> Ranged:
+def shared_correlation(pairs: LesionPairs, folds: int, seed: int) -> Ranged:
     """Correlation, within class, of the single observer's scores of query and reference (T10), learned from other patients."""
     scores = np.zeros((2, len(pairs.diseased)))
     for repeat in range(REPEATS):
@@ -310,7 +310,7 @@ def shared_correlation(pairs: Pairs, folds: int, seed: int) -> Ranged:
     return Ranged(estimate, *(float(np.tanh(np.arctanh(estimate) + side * reach)) for side in (-1, 1)))
 
 
-def _reach(influence: Floats, pairs: Pairs) -> float:
+def _reach(influence: Floats, pairs: LesionPairs) -> float:
     """Half a 95 % interval from influences (n,): sums over query patients, and over reference patients, crossed.
 
     Inclusion and exclusion (Cameron, Gelbach and Miller 2011); Student's t on the fewer of the two kinds of patients.

@@ -16,14 +16,24 @@ from empirical.cohorts.insertion import InsertConfig, insert_lesions
 from paper_figures.cli import app
 from paper_figures.observers import strategies
 from paper_figures.observers.config import ObserversConfig
-from paper_figures.observers.strategies import Pairs, Ranged, cells, compare_strategies, explained_at_lesion, shared_correlation, verdict
+from paper_figures.observers.strategies import (
+    LesionPairs,
+    Ranged,
+    cells,
+    compare_strategies,
+    explained_at_lesion,
+    shared_correlation,
+    verdict,
+)
 from see_in_pairs.console import run_app
 from see_in_pairs.errors import InputError
 
 CHANNELS = 3
 
 
-def drawn(rho: float, patients: int = 120, each: int = 4, index: float = 1.5, pool: int = 40, seed: int = 0, own: bool = False) -> Pairs:
+def drawn(
+    rho: float, patients: int = 120, each: int = 4, index: float = 1.5, pool: int = 40, seed: int = 0, own: bool = False
+) -> LesionPairs:
     """Outputs whose query and reference correlate by rho in every channel; references of a pool of patients, or each patient's own."""
     rng, n = np.random.default_rng(seed), patients * each
     who, label = np.repeat(np.arange(patients), each), np.tile(np.arange(each) % 2 == 0, patients)
@@ -33,7 +43,7 @@ def drawn(rho: float, patients: int = 120, each: int = 4, index: float = 1.5, po
     query[:, 0] += index * label
     names = np.array([f"p{number}" for number in who])
     owners = names if own else np.array([f"r{number}" for number in other])
-    return Pairs(query, reference, label, names, owners, owners, names, 0, np.arange(n).astype(str))
+    return LesionPairs(query, reference, label, names, owners, owners, names, 0, np.arange(n).astype(str))
 
 
 def row(table: pd.DataFrame, strategy: str, observer: str) -> pd.Series:

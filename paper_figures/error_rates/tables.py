@@ -29,6 +29,7 @@ NAMES = (
     "training",
     "mrmc_accuracy",
     "mrmc_auroc",
+    "channels",
 )
 FRACTIONS = tuple(f"factors_{name}" for name in FACTORS)
 """Studies of many cells (`paper_figures.error_rates.factors`), which run only if they are named."""
@@ -52,6 +53,7 @@ TITLES = {
     "training": "Several trainings",
     "mrmc_accuracy": "Published multireader analyses, accuracy",
     "mrmc_auroc": "Published multireader analyses, AUROC",
+    "channels": "Channelised observers in the limit of many cases",
 }
 HEADINGS = {"type_1_error": "Type-I error", "power": "Power", "coverage": "Coverage of the interval"}
 

@@ -53,6 +53,13 @@ def test_the_recommended_tests_keep_their_level_in_every_cell(name: str) -> None
     assert largest <= bound
 
 
+def test_intervals_of_channelised_observers_cover_from_100_images_on() -> None:
+    table = read("channels")
+    assert set(table["measure"]) == {"coverage"} and table["images"].min() == 100
+    least = table.loc[table["value"].idxmin()]
+    assert least["value"] >= 0.95 - 3 * math.sqrt(0.95 * 0.05 / least["replicates"]), dict(least)
+
+
 def test_mid_p_keeps_its_level_where_items_are_independent() -> None:
     table = read("accuracy")
     largest, bound = largest_size(table[(table["correlation"] == 0)], "McNemar mid-p")

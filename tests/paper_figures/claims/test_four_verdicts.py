@@ -110,7 +110,7 @@ CASES: list[tuple[str, tuple[str, ...], str, Make, str]] = [
     ("C5", PHANTOM, CONTRADICTED, curve(-0.1), "harm"),
     ("C5", PHANTOM, INCONCLUSIVE, curve(0.03, half=0.05), "holds both"),
     ("C5", PHANTOM, INCONCLUSIVE, curve(0.08, over=0.01), "not above duplicate"),
-    ("C5", PHANTOM, NOT_TESTED, curve(0.08, grid=(200, 500, 1000)), "the grid is fixed: 50, 100, 200, 500, 1000"),
+    ("C5", PHANTOM, NOT_TESTED, curve(0.08, grid=(200, 500, 1000)), "the grid is fixed: 25, 50, 100, 200, 500"),
     ("C6", BOTH, SUPPORTED, aligned(0.5, 0.4), "CKA after layer 1"),
     ("C6", BOTH, CONTRADICTED, aligned(0.4, 0.5), "harm"),
     ("C6", BOTH, CONTRADICTED, aligned(0.4, 0.4, halves=0.001), "no gain worth having"),

@@ -77,7 +77,7 @@ def test_a_curve_over_another_grid_is_not_judged(grid: tuple[int, ...], tmp_path
     rows = [comparison_row(GAIN, 0.04, n=n, b=b) for n in (0, *grid) for b in ("alone", "twice")]
     rows += [comparison_row(CURVE, 0.05, b=b) for b in ("alone", "twice") if grid]
     found = judged(tmp_path, rows)["C5"]
-    assert found.verdict == "not tested" and "the grid is fixed: 50, 100, 200, 500, 1000 training patients at rho 0.8" in found.reason
+    assert found.verdict == "not tested" and "the grid is fixed: 25, 50, 100, 200, 500 training patients at rho 0.8" in found.reason
     assert f"this study has {', '.join(map(str, grid)) or 'none'}" in found.reason
 
 

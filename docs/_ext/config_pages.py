@@ -59,11 +59,11 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
         "How many, of which patients": ("lesions_per_image", "fractions"),
     },
     "empirical.pretraining.config.PretrainConfig": {
-        "What is learned": ("model", "start", "kinds", "hardness"),
+        "What is learned": ("model", "start", "kinds", "hardness", "flatten"),
         "How long, in which steps": (
             "steps", "batch_size", "learning_rate", "warmup", "weight_decay", "adam_beta2", "max_grad_norm",
         ),
-        "What is kept and measured": ("examine_every", "questions", "save_every", "threads", "deterministic", "seed"),
+        "What is kept and measured": ("examine_every", "questions", "save_every", "saved_as", "threads", "deterministic", "seed"),
     },
     "theory.sweeps.study.Study": {
         "The question and its pieces": ("name", "aims", "pieces", "generate", "methods", "estimand", "null"),

@@ -48,7 +48,7 @@ def activate(image_processor: Any) -> None:
 
 
 @cache
-def _flattening(cls: type) -> type:
+def _flattening(cls: Any) -> type:
     def call(self: Any, images: Any, *arguments: Any, **options: Any) -> Any:
         share = getattr(self, SETTING, None)
         return cls.__call__(self, _each(images, share) if share else images, *arguments, **options)

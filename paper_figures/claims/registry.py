@@ -357,7 +357,7 @@ AMENDMENTS = (
         "4",
         "2026-11-30",
         ("C5",),
-        f"The grid is {', '.join(map(str, CURVE_GRID))}: few patients are what the claim is about, and at 1,000 the phantom's arms are near "
+        f"The grid is {', '.join(map(str, CURVE_GRID))}: few patients are what it is about, and at 1,000 the phantom's arms are near "
         "their ceilings. Made before any result on the new study's test draw was looked at.",
     ),
 )  # fmt: skip

@@ -56,7 +56,7 @@ def insert(
     seed: Seed = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Put lesions of known detectability into the healthy images of a cohort.
+    """Put lesions of known strength into healthy images.
 
     Half of the queries of the new cohort have one; references never do. Label, place and mask are known for every query.
     """

@@ -56,7 +56,7 @@ def options(
 def reproduce(
     out: Out = Path("out/reproduce"),
     smoke: Annotated[
-        bool, typer.Option("--smoke", help="The whole chain at toy size, in about a minute and a half; its numbers mean nothing.")
+        bool, typer.Option("--smoke", help="The whole chain at toy size, in about a minute; its numbers mean nothing.")
     ] = False,
     workers: Workers = 2,
     seed: Seed = 0,
@@ -68,7 +68,7 @@ def reproduce(
     """
     from paper_figures.reproduce import reproduce as run
 
-    size = "at toy size, about a minute and a half" if smoke else "about 11 minutes on 2 cores"
+    size = "at toy size, about a minute" if smoke else "about 11 minutes on 2 cores"
     log(f"theory, phantom cohorts, finetuning, evaluation, tests, claims, figures, report into {out} ({size})", quiet)
     run(out, smoke=smoke, seed=seed, workers=workers, quiet=quiet)
 

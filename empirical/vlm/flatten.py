@@ -44,7 +44,8 @@ SETTING = "flatten"
 def activate(image_processor: Any) -> None:
     """Let an image processor with the setting `SETTING` flatten what it is shown. The setting is saved with the model, as any other."""
     if getattr(image_processor, SETTING, None) and not getattr(image_processor, "flattens", False):
-        image_processor.__class__ = _flattening(type(image_processor))
+        cls: Any = type(image_processor)
+        image_processor.__class__ = _flattening(cls)
 
 
 @cache

@@ -121,7 +121,7 @@ def test_near_duplicates_on_real_images(name: str, benchmark: BenchmarkFixture, 
     groups = pd.Series(benchmark.pedantic(similarity_clusters, (values.astype(np.float32), LEAST_COSINE), rounds=1))
     strangers = cohort.table["patient_id"].groupby(groups).nunique()
     assert (strangers > 1).sum() == 0, "images of different patients were taken for copies"
-    n = 100 if benchmark.enabled else 40
+    n = 100
     for change, alter in CHANGES.items():
         copies = np.array([signature(alter(cohort.image(item))) for item in cohort.table["item_id"][:n]])
         together = similarity_clusters(np.vstack([values, copies]).astype(np.float32), LEAST_COSINE)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-import socket
+import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -78,13 +79,10 @@ def test_rows_are_shown_in_the_order_of_the_plan(phantom: Cohort, tmp_path: Path
 def test_two_processes_train_as_one_with_twice_the_batch(phantom: Cohort, tmp_path: Path) -> None:
     one = settings(phantom, steps=3, batch_size=4)
     two = one.model_copy(update={"batch_size": 2})
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(found.getsockname()[1]), "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
-    # as torchrun starts them (test_distributed.py has accelerate launch do it)
-    processes = [start(partial(finetune, quiet=True), two, tmp_path / "two", **place, RANK=rank, LOCAL_RANK=rank) for rank in "01"]
-    for process in processes:
-        process.join(180)
-    assert [process.exitcode for process in processes] == [0, 0]
+    (tmp_path / "two.yaml").write_text(two.model_dump_json())  # JSON is YAML
+    words = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "paper_figures.cli"]
+    command = [sys.executable, *words, "finetune", str(tmp_path / "two.yaml"), "--out", str(tmp_path / "two"), "--quiet"]
+    subprocess.run(command, check=True, capture_output=True, timeout=180)
     finetune(one, tmp_path / "one", quiet=True)
     assert np.allclose(
         losses(tmp_path / "one"), losses(tmp_path / "two"), rtol=1e-4

@@ -68,7 +68,7 @@ def test_bootstrap_holds_the_estimate_and_repeats():
 
 
 def test_intervals_of_the_residual_are_not_shifted_by_drawing_patients_twice():
-    rng, labels, truth, sets = np.random.default_rng(11), np.arange(30) % 2 == 0, 0.5, 25
+    rng, labels, truth, sets = np.random.default_rng(11), np.arange(30) % 2 == 0, 0.5, 60
     held = 0
     for number in range(sets):
         logits = rng.normal(size=(30, 1, 1)) + np.sqrt(truth) * rng.normal(size=(30, 20, 3))

@@ -142,7 +142,7 @@ def share_and_tolerance(rejected):
 def test_power_of_delong_with_the_planned_cases():
     rng = np.random.default_rng(0)
     rejected = [
-        delong_p_below(single[0], pair[0], labels, 0.05) for single, pair, labels in (draw_study(rng, 1, 142, 142) for _ in range(1500))
+        delong_p_below(single[0], pair[0], labels, 0.05) for single, pair, labels in (draw_study(rng, 1, 142, 142) for _ in range(2500))
     ]
     share, tolerance = share_and_tolerance(rejected)
     assert share == pytest.approx(0.8, abs=tolerance)
@@ -180,7 +180,7 @@ def test_design_effect_is_that_of_clusters():
 @pytest.mark.parametrize(("rho", "least"), [(0.0, 0.95), (0.1, 0.93), (0.3, 0.93), (0.6, 0.93)])
 def test_interval_of_a_measured_gain_covers(rho, least):
     """Delta method away from 0, ends of rho mapped near it: from 100 per class on, within .02 of the nominal .95, or conservative."""
-    rng, n, replicates = np.random.default_rng(3), 100, 1000
+    rng, n, replicates = np.random.default_rng(3), 100, 2500
     query, reference = np.moveaxis(draw_pairs(replicates * 2 * n, rho, rng).reshape(replicates, 2, n, 2), -1, 0)
     query = query + np.array([0.0, 1.0])[:, None]
     shift = query[:, 1].mean(axis=1) - query[:, 0].mean(axis=1)

@@ -105,7 +105,7 @@ def test_mcse_of_type_1_error_is_the_bootstraps(sample: pd.DataFrame) -> None:
 
 
 def test_mcse_is_the_spread_over_repeated_studies() -> None:
-    studies = 300
+    studies = 600
     table = performance(Table(replicates(np.random.default_rng(4), 200, studies), TRUTH), null=NULL)
     for (method, name), rows in table.dropna(subset=["value"]).groupby(["method", "measure"]):
         said, true = math.sqrt((rows["mcse"] ** 2).mean()), rows["value"].std()
@@ -195,8 +195,8 @@ def test_memory_does_not_grow_with_the_replicates() -> None:
         tracemalloc.stop()
         return used
 
-    peak(2)  # imports
-    assert peak(60) < 1.5 * peak(6)  # 54 more blocks of 16 kB each, were they kept, would make it four times as large
+    peak(60)  # imports and caches: what a first run leaves behind is not of its replicates
+    assert peak(60) < 1.1 * peak(6)
 
 
 def test_failures_are_counted_and_completed_are_what_counts(sample: pd.DataFrame) -> None:

@@ -26,7 +26,7 @@ class HardnessConfig(StrictConfig):
     ``faint + (1 - faint) * h``, and distracting shapes with probability h times `clutter`; likeness and edge go linearly from 1 and sharp
     to their values here, and so do contrast, scene, movement and session, from none. In every step hardness is drawn between 0 and its
     largest value so far, so that easy questions never stop altogether; the test asks at hardness 1. A nuisance with an entry in `begins`
-    has a hardness of its own, which starts to rise later: several at once are not learned, one after the other they are.
+    has a hardness of its own, which starts to rise later. In our trials several nuisances at once were not learned.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ class HardnessConfig(StrictConfig):
         hardness = min(1.0, done / self.rise) * rng.random() ** (1 / self.lean)
         own = {name: min(1.0, max(0.0, done - begin) / self.rise) * rng.random() ** (1 / self.lean) for name, begin in self.begins.items()}
         lowest = self.contrast ** own.get("contrast", hardness)
-        drawn = 1.0 if self.contrast == 1 else rng.uniform(lowest, 1)
+        drawn = 1.0 if self.contrast == 1 else rng.uniform(lowest, 1)  # no draw where none is needed: earlier pictures stay the same
         return replace(self.difficulty(hardness, own), contrast=drawn)
 
     def difficulty(self, hardness: float, own: Mapping[Nuisance, float] | None = None) -> Difficulty:
@@ -135,7 +135,7 @@ class PretrainConfig(ScheduleConfig):
     hardness : HardnessConfig
         How questions go from easy to hard.
     flatten : float, optional
-        Flatten the pictures before the model sees them (`ModelConfig.flatten`); a model so trained is to be shown flattened images.
+        Flatten the pictures before the model sees them (`empirical.vlm.flatten`). The setting is saved with the model.
     steps, batch_size : int
         Optimiser steps, and questions in each.
     learning_rate, warmup, weight_decay, adam_beta2, max_grad_norm : float

@@ -13,7 +13,6 @@ from empirical.pretraining.config import PretrainConfig
 from empirical.pretraining.questions import KINDS, Difficulty, Question, ask
 from empirical.prompts.example import Example
 from empirical.prompts.templates import PLACEHOLDER, Part
-from empirical.vlm.flatten import flatten
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -61,10 +60,8 @@ class QuestionDataset:
         difficulty: Callable[[int, np.random.Generator], Difficulty],
         size: int,
         test: Test | None = None,
-        flattened: float | None = None,
     ) -> None:
         self.length, self.seed, self.difficulty, self.size, self.test = length, seed, difficulty, size, test
-        self.flattened = flattened
         self.names = list(kinds)
         self.shares = np.array(list(kinds.values()), dtype=float) / sum(kinds.values())
         self.draw = lru_cache(maxsize=CACHED)(self._draw)
@@ -84,8 +81,7 @@ class QuestionDataset:
         from PIL import Image
 
         number, place = name.split("/")
-        picture = Image.fromarray(self.draw(int(number))[0].pictures[int(place)])
-        return (flatten(picture, self.flattened) if self.flattened else picture).convert("RGB")
+        return Image.fromarray(self.draw(int(number))[0].pictures[int(place)]).convert("RGB")
 
     def _draw(self, number: int) -> tuple[Question, str]:
         rng = np.random.default_rng(np.random.SeedSequence(self.seed[0], spawn_key=(*self.seed[1:], number)))
@@ -101,7 +97,7 @@ def training_dataset(config: PretrainConfig) -> QuestionDataset:
     def difficulty(number: int, rng: np.random.Generator) -> Difficulty:
         return config.hardness.draw(rng, number / length)
 
-    return QuestionDataset(length, (config.seed, TRAIN), config.kinds, difficulty, config.model.image_size, flattened=config.flatten)
+    return QuestionDataset(length, (config.seed, TRAIN), config.kinds, difficulty, config.model.image_size)
 
 
 def test_dataset(config: PretrainConfig, kind: str, test: Test, length: int) -> QuestionDataset:
@@ -111,4 +107,4 @@ def test_dataset(config: PretrainConfig, kind: str, test: Test, length: int) -> 
         return config.hardness.difficulty(1.0)
 
     key = (config.seed, TEST, TESTS.index(test), list(KINDS).index(kind))
-    return QuestionDataset(length, key, {kind: 1.0}, difficulty, config.model.image_size, test, config.flatten)
+    return QuestionDataset(length, key, {kind: 1.0}, difficulty, config.model.image_size, test)

@@ -83,13 +83,15 @@ def _train(config: PretrainConfig, run: RunFolder, quiet: bool) -> None:
 
     from empirical.training.callbacks import StepProgress
     from empirical.vlm.config import ModelConfig
+    from empirical.vlm.flatten import SETTING
     from empirical.vlm.loading import load_vlm
 
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     transformers.utils.logging.set_verbosity_error()
     transformers.set_seed(config.seed)
-    vlm = load_vlm(ModelConfig(name=config.start or _built(config, run), dtype="float32"))
+    shown = {SETTING: config.flatten} if config.flatten else {}  # saved with the model, so it is shown flattened images ever after
+    vlm = load_vlm(ModelConfig(name=config.start or _built(config, run), dtype="float32", image_processor=shown))
     weights = sum(parameter.numel() for parameter in vlm.model.parameters())
     log(f"pretrain: {config.steps} steps of {config.batch_size} questions ({', '.join(config.kinds)}), {weights:,} weights", quiet)
     if config.start is not None:

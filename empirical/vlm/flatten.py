@@ -42,8 +42,16 @@ SETTING = "flatten"
 
 
 def activate(image_processor: Any) -> None:
-    """Let an image processor with the setting `SETTING` flatten what it is shown. The setting is saved with the model, as any other."""
-    if getattr(image_processor, SETTING, None) and not getattr(image_processor, "flattens", False):
+    """Let an image processor with the setting `SETTING` flatten what it is shown. The setting is saved with the model, as any other.
+
+    Raises ValueError where the setting, which may come from a checkpoint's files, is no share.
+    """
+    share = getattr(image_processor, SETTING, None)
+    if share is None:
+        return
+    if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 < share <= 1:
+        raise ValueError(f"{SETTING} is a share of the image's side, above 0 and at most 1, not {share!r}")
+    if not getattr(image_processor, "flattens", False):
         cls: Any = type(image_processor)
         image_processor.__class__ = _flattening(cls)
 

@@ -149,16 +149,16 @@ def change_image_processor(processor: ProcessorMixin, config: ModelConfig) -> No
             _check_settings(processor, wanted)
         except Exception as error:  # for an invalid size each processor raises its own type
             raise InputError(f"model.image_processor: '{config.name}' does not work with {wanted} ({first_line(error)})") from None
-    activate(processor.image_processor)
+    try:
+        activate(processor.image_processor)
+    except ValueError as error:
+        raise InputError(f"model.image_processor: '{config.name}': {error}") from None
 
 
 def _check_settings(processor: ProcessorMixin, wanted: dict[str, Any]) -> None:
     """Process one image now: processors check such values only then, which would be in the middle of a run."""
     from PIL import Image
 
-    share = wanted.get(SETTING)
-    if share is not None and not (isinstance(share, (int, float)) and 0 < share <= 1):
-        raise ValueError(f"{SETTING} is a share of the image's side, above 0 and at most 1")
     if any(number < 1 for name in PIXEL_BUDGET for number in _numbers(wanted.get(name))):  # some processors accept a side of -3 pixels
         raise ValueError("a size must be at least 1")
     pixels = processor.image_processor(images=[Image.new("RGB", (64, 64))], return_tensors="pt")["pixel_values"]

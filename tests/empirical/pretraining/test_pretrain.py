@@ -168,3 +168,16 @@ def test_likeness_and_edge_come_with_hardness() -> None:
     assert (easy.likeness, easy.edge) == (1.0, 0.8)
     assert (half.likeness, half.edge) == (pytest.approx(0.8), pytest.approx(1.8))
     assert (hard.likeness, hard.edge) == (pytest.approx(0.6), pytest.approx(2.8))
+
+
+def test_a_model_trained_on_flattened_pictures_brings_the_setting_and_half_as_many_bytes(trained: Path, tmp_path: Path) -> None:
+    config = CONFIG.model_copy(update={"steps": 2, "flatten": 0.2, "saved_as": "float16", "kinds": {"mark": 1.0, "new": 1.0}})
+    model = pretrain(config, tmp_path / "run", quiet=True)
+    loaded = load_vlm(ModelConfig(name=str(model), dtype="float32"))
+    assert loaded.processor.image_processor.flatten == 0.2
+    weights = load_file(model / "model.safetensors")
+    assert {value.dtype for value in weights.values()} == {np.dtype(np.float16)}
+    assert {value.dtype for value in load_file(trained / "model.safetensors").values()} == {np.dtype(np.float32)}
+    table = pd.read_csv(tmp_path / "run" / "examination.csv", keep_default_na=False)
+    again = evaluate_pretrained(loaded, config, eval_conditions(("mark", "new")), config.questions)
+    assert np.allclose(table["value"], again["value"])  # what was examined is what was written

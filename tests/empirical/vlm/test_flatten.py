@@ -57,7 +57,16 @@ def test_a_model_shows_flattened_images_wherever_it_sees_them_and_saves_the_sett
     assert np.array_equal(raw.numpy(), Encoder(plain.processor, plain.family, lambda _: image).prompts([example])["pixel_values"].numpy())
 
 
-@pytest.mark.parametrize("share", [0, -0.1, 3, "wide"])
+@pytest.mark.parametrize("share", [0, -0.1, 3, "wide", True, float("nan")])
 def test_a_share_that_cannot_be_is_one_line(share: object) -> None:
     with pytest.raises(InputError, match="flatten is a share"):
         load_vlm(ModelConfig(name="pocket", image_processor={"flatten": share}))
+
+
+def test_a_checkpoint_with_a_setting_that_is_no_share_is_one_line(tmp_path: Path) -> None:
+    plain = load_vlm(ModelConfig(name="pocket"))
+    plain.model.save_pretrained(tmp_path)
+    plain.processor.image_processor.flatten = "wide"
+    plain.processor.save_pretrained(tmp_path)
+    with pytest.raises(InputError, match="flatten is a share"):
+        load_vlm(ModelConfig(name=str(tmp_path)))

@@ -118,6 +118,5 @@ def _write(file: Path, made: AlignedReference) -> None:
 
     facts = PngInfo()
     facts.add_text("alignment", json.dumps({"reached": made.reached, "before": made.before, "after": made.after}))
-    file.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(file) as temporary:
         made.image.save(temporary, format="PNG", pnginfo=facts, compress_level=1)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from empirical.cohorts.images import SMALLEST
 from see_in_pairs.errors import InputError
 
 if TYPE_CHECKING:
@@ -89,12 +90,19 @@ def align(query: Image, reference: Image, kind: str, detail: float | None = None
     Raises
     ------
     InputError
-        When SimpleITK is not installed, or the kind is not known.
+        When SimpleITK is not installed, the kind is not known, an image is too small, or the detail is wider than the query.
     """
     sitk = require_simpleitk()
     if kind not in KINDS:
         raise InputError(f"align: no kind '{kind}' (choose from {', '.join(KINDS)})")
+    for image in (query, reference):
+        if min(image.size) < SMALLEST:
+            raise InputError(
+                f"references.align: an image of {image.width} x {image.height} pixels is too small; at least {SMALLEST} a side"
+            )
     width = detail or DETAIL_SHARE * min(query.size)
+    if width > min(query.size):
+        raise InputError(f"references.detail: {width:g} pixels are wider than an image of {query.width} x {query.height}")
     fixed, moving = (np.asarray(image.convert("L"), dtype=np.float32) for image in (query, reference))
     fit = _Fit(sitk, fixed, moving, width, leave_out)
     transform, reached, before = sitk.Transform(2, sitk.sitkIdentity), "none", fit.correlation(sitk.Transform(2, sitk.sitkIdentity))
@@ -135,7 +143,7 @@ class _Fit:
         return [self._image(channel, placed=True) for channel in np.atleast_3d(pixels).transpose(2, 0, 1)]
 
     def stage(self, kind: str, before: Any) -> Any:
-        """Fit one kind of transform on top of the earlier ones; None where SimpleITK cannot."""
+        """Fit one kind of transform on top of the earlier ones; None where it cannot be fitted."""
         sitk = self.sitk
         method = sitk.ImageRegistrationMethod()
         method.SetNumberOfThreads(1)  # sums in one order: the same bits on every machine
@@ -160,10 +168,10 @@ class _Fit:
         method.SetInitialTransform(transform, True)
         try:
             fitted = method.Execute(self.fixed, self.moving)
-        except RuntimeError:  # a metric without overlap, or without any contrast
+            if kind == "deformable" and self.leave_out:
+                fitted = self._from_surroundings(before, sitk.CompositeTransform(fitted).GetBackTransform())
+        except (RuntimeError, np.linalg.LinAlgError):  # no overlap, or no contrast: in the image, or around a place
             return None
-        if kind == "deformable" and self.leave_out:
-            fitted = self._from_surroundings(before, sitk.CompositeTransform(fitted).GetBackTransform())
         return sitk.CompositeTransform([before, fitted])
 
     def _mesh(self) -> list[int]:

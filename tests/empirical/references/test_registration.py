@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
@@ -20,8 +23,11 @@ from empirical.prompts.templates import PromptConfig
 from empirical.references import ReferenceConfig, registration
 from empirical.references.aligned import PREFIX, AlignedName, align_all, image_key, read_image, shown_references
 from empirical.references.registration import align
+from empirical.training.finetune import finetune
 from see_in_pairs.cache import cache_folder
 from see_in_pairs.errors import InputError
+from tests.helpers.configs import finetune_config
+from tests.helpers.processes import start
 
 Floats = NDArray[np.float64]
 SIDE, LESION = 64, (30, 36)
@@ -158,6 +164,27 @@ def test_an_unknown_kind_is_one_line() -> None:
         align(image(picture()), image(picture()), "rigid")
 
 
+@pytest.mark.parametrize("sides", [((3, SIDE), (SIDE, SIDE)), ((SIDE, SIDE), (SIDE, 1))])
+def test_an_image_of_a_few_pixels_is_one_line(sides: tuple[tuple[int, int], tuple[int, int]]) -> None:
+    with pytest.raises(InputError, match=r"^references.align: an image of (3 x 64|64 x 1) pixels is too small; at least 4 a side$"):
+        align(*(Image.new("L", side) for side in sides), "affine")
+
+
+def test_a_detail_as_wide_as_the_image_is_taken_and_a_wider_one_is_one_line() -> None:
+    query, reference = image(picture()[:, :40]), image(moved(picture(), 1.0, 1.0)[:, :40])
+    assert align(query, reference, "deformable", 40.0).after > 0.9
+    with pytest.raises(InputError, match=r"^references.detail: 41 pixels are wider than an image of 40 x 64$"):
+        align(query, reference, "deformable", 41.0)
+
+
+def test_a_deformation_that_cannot_be_predicted_leaves_the_affine_transform(monkeypatch: pytest.MonkeyPatch) -> None:
+    def singular(*_: object) -> None:
+        raise np.linalg.LinAlgError("Singular matrix")
+
+    monkeypatch.setattr(np.linalg, "solve", singular)
+    assert align(image(picture(2)), image(moved(picture(2), *smooth_warp(4.0, 3))), "deformable", 6).reached == "affine"
+
+
 @pytest.mark.parametrize("arm", sorted(ARMS))
 def test_every_arm_that_shows_a_real_reference_shows_it_aligned_and_no_other_does(phantom: Cohort, arm: str) -> None:
     settings = RELATIVE | {"align": "translation", "detail": 7.0}
@@ -197,8 +224,43 @@ def test_aligned_images_are_kept_and_made_again_where_damaged(phantom: Cohort, t
     assert image_source(phantom)(names[0]).tobytes() == made.tobytes()
     monkeypatch.undo()
     monkeypatch.setenv("SEE_IN_PAIRS_CACHE", str(tmp_path))
-    file.write_bytes(file.read_bytes()[:500])
-    assert read_image(phantom, names[0]).tobytes() == made.tobytes()
+    whole = file.read_bytes()
+    foreign = BytesIO()
+    Image.new("RGB", (SIDE, SIDE)).save(foreign, format="PNG")  # a whole image, without what the alignment reached
+    for damaged in (b"", whole[:500], whole[:-200], bytes(500), foreign.getvalue()):
+        file.write_bytes(damaged)
+        assert read_image(phantom, names[0]).tobytes() == made.tobytes()
+        assert file.read_bytes() == whole
+
+
+def test_processes_that_align_the_same_pairs_at_once_leave_whole_images(
+    phantom: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SEE_IN_PAIRS_CACHE", str(tmp_path))
+    reference = phantom.table["item_id"].iloc[-1]
+    names = [str(AlignedName("translation", 7.0, reference, query)) for query in phantom.queries("test")["item_id"]]
+    processes = [start(align_all, phantom, names, "align", True) for _ in range(2)]
+    for process in processes:
+        process.join(120)
+    assert [process.exitcode for process in processes] == [0, 0]
+    files = sorted(path.name for path in (tmp_path / "aligned").rglob("*") if path.is_file())  # no temporary file is left either
+    assert files == sorted(f"{image_key(phantom, name)}.png" for name in names)
+    monkeypatch.setattr("empirical.references.aligned.align", lambda *_: pytest.fail("made again"))
+    assert len(align_all(phantom, names, "align", quiet=True)) == len(names)
+
+
+def test_finetuning_lists_its_alignments_and_learns_from_the_aligned_images(phantom: Cohort, tmp_path: Path) -> None:
+    arms = [{"arm": "pair", "references": RELATIVE | how} for how in ({}, {"align": "affine", "detail": 7.0})]
+    for name, arm in zip(("plain", "aligned"), arms, strict=True):
+        finetune(finetune_config(phantom, method="full", steps=2, arm=arm), tmp_path / name, quiet=True)
+    losses = [pd.read_csv(tmp_path / name / "history.csv")["loss"].to_numpy() for name in ("plain", "aligned")]
+    assert not np.array_equal(*losses)
+    table = pd.read_csv(tmp_path / "aligned" / "references" / "pair-alignment.csv")
+    manifest = json.loads((tmp_path / "aligned" / "manifest.json").read_text("utf-8"))
+    reached = int((table["reached"] == "affine").sum())
+    assert manifest["counts"]["aligned:pair"] == reached > 0
+    assert manifest["counts"]["not_aligned_as_asked:pair"] == len(table) - reached
+    assert not list((tmp_path / "plain" / "references").glob("*-alignment.csv"))
 
 
 def test_an_augmentation_of_training_sees_the_aligned_reference(phantom: Cohort) -> None:

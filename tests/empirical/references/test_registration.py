@@ -31,6 +31,7 @@ from tests.helpers.processes import start
 
 Floats = NDArray[np.float64]
 SIDE, LESION = 64, (30, 36)
+COLUMNS = np.arange(SIDE)
 RELATIVE: dict[str, Any] = {"strategy": "demographic", "columns": ["family"], "caliper": {}}
 
 
@@ -136,6 +137,37 @@ def test_what_cannot_be_aligned_is_left_in_its_place_and_counted() -> None:
     assert align(noise, image(picture(5)), "translation").after >= align(noise, image(picture(5)), "translation").before
 
 
+@pytest.mark.parametrize(
+    ("matrix", "shift", "plausible"),
+    [
+        ((1, 0, 0, 1), (15, 0), True), ((1, 0, 0, 1), (0, 17), False),  # a quarter of the side is 16 pixels
+        ((1.2, 0, 0, 1), (0, 0), True), ((0.8, -0.1, 0.1, 0.8), (0, 0), True),
+        ((0.44, 0, 0, 0.44), (0, 0), False), ((-1, 0, 0, 1), (0, 0), False),
+    ],
+)  # fmt: skip
+def test_a_far_shift_and_a_mirror_are_not_taken_for_anatomy(matrix: tuple[float, ...], shift: tuple[int, int], plausible: bool) -> None:
+    sitk, pixels = registration.require_simpleitk(), picture().astype(np.float32)
+    transform = sitk.AffineTransform(matrix, shift, [(SIDE - 1) / 2] * 2)
+    assert registration._Fit(sitk, pixels, pixels, 7.0).plausible(transform) is plausible
+
+
+@pytest.mark.parametrize(
+    ("shifts", "plausible"),
+    [
+        (np.sin(2 * np.pi * COLUMNS / 16), True),  # least slope -.39
+        (5 * np.sin(2 * np.pi * COLUMNS / 16), False),  # -1.96: folded
+        (np.interp(COLUMNS, [0, 29, 34, 63], [0, -5, 5, 0]), True),  # largest slope 2: areas three times as large
+        (np.interp(COLUMNS, [0, 30, 33, 63], [0, -8, 8, 0]), False),  # 5.3: torn
+    ],
+)
+def test_a_fold_and_a_tear_are_not_taken_for_anatomy(shifts: Floats, plausible: bool) -> None:
+    sitk, pixels = registration.require_simpleitk(), picture().astype(np.float32)
+    field = np.zeros((SIDE, SIDE, 2))
+    field[..., 0] = shifts
+    transform = sitk.DisplacementFieldTransform(sitk.GetImageFromArray(field, isVector=True))
+    assert registration._Fit(sitk, pixels, pixels, 7.0).plausible(transform) is plausible
+
+
 def test_a_colour_reference_of_another_size_lands_on_the_grid_of_the_query() -> None:
     query = picture(4)
     large = image(moved(query, 2.0, 2.0)).resize((2 * SIDE, 2 * SIDE), Image.Resampling.BICUBIC)
@@ -222,6 +254,7 @@ def test_aligned_images_are_kept_and_made_again_where_damaged(phantom: Cohort, t
     (file,) = (cache_folder() / "aligned").rglob("*.png")
     monkeypatch.setattr("empirical.references.aligned.align", lambda *_: pytest.fail("made again"))
     assert image_source(phantom)(names[0]).tobytes() == made.tobytes()
+    pd.testing.assert_frame_equal(align_all(phantom, names, "align", quiet=True), table, check_exact=True)
     monkeypatch.undo()
     monkeypatch.setenv("SEE_IN_PAIRS_CACHE", str(tmp_path))
     whole = file.read_bytes()
@@ -283,8 +316,10 @@ def test_keys_tell_apart_whatever_decides_an_aligned_image(phantom: Cohort, monk
     ]  # fmt: skip
     keys = [image_key(phantom, name) for name in (*names, query, reference)]
     assert len(set(keys)) == len(keys) and all(name.startswith(PREFIX) and str(AlignedName.parse(name)) == name for name in names)
-    monkeypatch.setattr(registration, "version", lambda package: "0.0")
-    assert image_key(phantom, names[0]) not in keys
+    for name, changed in (("METHOD", registration.METHOD + 1), ("version", lambda package: "0.0")):
+        with monkeypatch.context() as patch:
+            patch.setattr(registration, name, changed)
+            assert image_key(phantom, names[0]) not in keys
 
 
 def test_what_an_aligned_image_is_made_from_is_checked_and_measured(phantom: Cohort) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from empirical.cohorts.images import inside, open_mask, open_rgb
+from empirical.cohorts.questions import FILE, QUESTION_COLUMNS, check_questions, read_questions, write_questions
 from empirical.cohorts.schema import QUERY_SPLITS, CohortInfo, check_table, wrong_facts
 from see_in_pairs.display import html_frame, plural
 from see_in_pairs.errors import InputError
@@ -33,16 +34,23 @@ class Cohort:
         One row per item with at least the columns `COLUMNS`; strings are never null (missing: ``''``), ``age`` is in years (NaN when
         missing). An item with split ``'reference'`` is known to be healthy and is never a query; ``serves`` names the split whose
         queries it may serve (``''``: any). Where files hold several pictures, ``frame`` says which is meant (from 1; 0: the only one).
+    questions : pandas.DataFrame, optional
+        One row per item and question: ``item_id, question_id, question, choices, answer, scale, finding``. By default there is one
+        question, whether the cohort's finding is there.
     """
 
     folder: Path
     info: CohortInfo
     table: pd.DataFrame
+    questions: pd.DataFrame | None = None
 
     def __repr__(self) -> str:
         splits = ", ".join(f"{split} {count:,}" for split, count in self.table["split"].value_counts(sort=False).items())
         words = f"{self.info.finding} in {self.info.modality}, '{self.info.healthy}' against {', '.join(map(repr, self.info.positive))}"
         sizes = f"{plural(len(self.table), 'item')} of {plural(self.table['patient_id'].nunique(), 'patient')} ({splits})"
+        if self.questions is not None:
+            asked = self.questions["question_id"].nunique()
+            words = f"{plural(asked, 'question')} on {self.info.modality}, {plural(len(self.questions), 'answer')}"
         return f"Cohort '{self.info.name}' in {self.folder}: {sizes}; {words}"
 
     def _repr_html_(self) -> str:
@@ -87,7 +95,10 @@ class Cohort:
             table[column] = table[column].astype(table[column].cat.categories.dtype)
         info = _read_info(folder / "cohort.json")
         check_table(table, info, source=str(folder / "cohort.parquet"))
-        return cls(folder, info, table)
+        questions = read_questions(folder)
+        if questions is not None:
+            check_questions(questions, table, source=str(folder / FILE))
+        return cls(folder, info, table, questions)
 
     def save(self) -> None:
         """Write table and facts into the folder, atomically.
@@ -95,10 +106,13 @@ class Cohort:
         Raises
         ------
         InputError
-            When the table breaks the format of a cohort (`empirical.cohorts.schema.check_table`).
+            When the table breaks the format of a cohort (`empirical.cohorts.schema.check_table`), or the questions break theirs.
         """
         check_table(self.table, self.info, source=str(self.folder))
+        if self.questions is not None:
+            check_questions(self.questions, self.table, source=str(self.folder))
         write_json(self.folder / "cohort.json", asdict(self.info))
+        write_questions(self.folder, self.questions)
         write_parquet(self.folder / "cohort.parquet", self.table)  # written last: where it exists, the cohort is complete
 
     def queries(self, split: str) -> pd.DataFrame:
@@ -235,6 +249,9 @@ class Cohort:
         rows = pd.util.hash_pandas_object(self.table[sorted(self.table.columns)], index=False)
         words = [self.info.healthy, self.info.positive, self.info.modality, self.info.finding]
         words += [] if self.info.control == "healthy" else [self.info.control]
+        if self.questions is not None:
+            asked = self.questions[list(QUESTION_COLUMNS)]
+            words.append(pd.util.hash_pandas_object(asked, index=False).astype(str).tolist())
         return content_hash([rows.astype(str).tolist(), *words])
 
     @property

@@ -56,6 +56,7 @@ class CohortDraft:
     table: pd.DataFrame
     counts: dict[str, int]  # how many rows were left out so far, by reason
     options: dict[str, Any] = field(default_factory=dict)  # the reader's own options, to be recorded
+    questions: pd.DataFrame | None = None  # what is asked about the items (`empirical.cohorts.questions`); None for the one question
     no_patients: str = ""  # why images that count as separate patients may share a patient; `finish_import` counts them and warns
 
 
@@ -102,14 +103,20 @@ def finish_import(
     useful = _with_queries(table)
     table, signatures = table[useful].reset_index(drop=True), signatures[useful]
     counts |= {"priors_without_query": int((~useful).sum())} if (~useful).any() else {}
-    _refuse_empty_class(table, draft.info)
+    questions = draft.questions
+    if questions is None:
+        _refuse_empty_class(table, draft.info)
+    else:
+        kept = questions["item_id"].isin(table["item_id"])
+        questions = questions[kept].reset_index(drop=True)
+        counts |= {"questions_of_left_out_items": int((~kept).sum())} if not kept.all() else {}
     table["split"] = _splits(table, draft.info.healthy, fractions, seed, stratify, resplit, quiet)
     own_patient = int((table["patient_id"] == table["item_id"]).sum()) if draft.no_patients else 0
     counts |= {"files_taken_as_patients": own_patient} if own_patient else {}
     settings = {"fractions": list(fractions), "seed": seed, "where": list(where), "stratify": list(stratify)}
     settings |= {"resplit": resplit, "only_present": only_present, "skip_broken": skip_broken} | ({"frame": frame} if frame else {})
     info = replace(draft.info, image_root=str(draft.root), counts=counts, parameters=draft.options | settings)
-    cohort = assemble(out, info, table)
+    cohort = assemble(out, info, table, questions)
     save_signatures(cohort.folder, list(table["sha256"]), signatures)
     scan.write_problems(cohort.folder)
     if not any(letter.isalpha() for letter in info.finding):
@@ -167,12 +174,12 @@ def keep_present(table: pd.DataFrame, present: pd.Series, only_present: bool, wh
     return table[present].reset_index(drop=True)
 
 
-def assemble(out: Path | str, info: CohortInfo, table: pd.DataFrame) -> Cohort:
+def assemble(out: Path | str, info: CohortInfo, table: pd.DataFrame, questions: pd.DataFrame | None = None) -> Cohort:
     """Fill the columns that a reader does not know, and save."""
     missing = {column: "" for column in TEXT_COLUMNS if column not in table} | ({} if "age" in table else {"age": float("nan")})
     table = table.assign(**missing)
     ordered = [*COLUMNS, *(column for column in table.columns if column not in COLUMNS)]
-    cohort = Cohort(Path(out), info, table[ordered].reset_index(drop=True))
+    cohort = Cohort(Path(out), info, table[ordered].reset_index(drop=True), questions)
     cohort.save()
     return cohort
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,12 +18,15 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     "run_id", "arm", "train_arm", "train_seed", "n_train", "item_id", "patient_id", "site", "label",
+    "question_id", "finding", "scale", "answer", "wording",
     "reference_ids", "reference_strategy", "reference_patient_ids", "seed",
     "p_positive", "logp", "mass_outside", "generated", "parsed", "score_seconds",
 )  # fmt: skip
 MAY_LACK = ("train_seed", "n_train")
 """Whole numbers that are null for an off-the-shelf model, where nothing was trained."""
-KEYS = ("run_id", "arm", "item_id", "seed", "train_seed")
+KEYS = ("run_id", "arm", "item_id", "question_id", "wording", "seed", "train_seed")
+EARLIER = {"question_id": "", "finding": "", "scale": "binary", "answer": "", "wording": ""}
+"""Columns that earlier versions did not write, with what stands there for their rows."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -33,18 +36,23 @@ class Records:
     Parameters
     ----------
     table : pandas.DataFrame
-        One row per (run, arm, item), with the columns `COLUMNS`. ``train_seed`` and ``n_train`` are null for an off-the-shelf model.
+        One row per (run, arm, item, question, wording), with the columns `COLUMNS`. ``answer`` is the true answer; ``label`` is the class
+        of the item or, where a cohort asks several questions, the answer again. ``p_positive`` is NaN for questions that are not binary.
+        ``train_seed`` and ``n_train`` are null for an off-the-shelf model.
         ``reference_ids`` and ``reference_patient_ids`` contain lists of strings, ``logp`` a dict from each answer to its log-probability
         (natural logarithm); ``p_positive`` is in [0, 1].
     positive : tuple of str
         The label(s) to detect.
     healthy : str
         The label of the healthy class.
+    scales : dict of str to tuple of str
+        The answers of each ordinal question, from the lowest to the highest, by ``question_id``.
     """
 
     table: pd.DataFrame
     positive: tuple[str, ...]
     healthy: str
+    scales: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         table, positive = self.table, ", ".join(map(repr, self.positive))
@@ -105,7 +113,7 @@ class Records:
         if table.empty:
             wanted = ", ".join(f"{column} {value!r}" for column, value in values.items())
             raise InputError(f"no record with {wanted}")
-        return Records(table.reset_index(drop=True), self.positive, self.healthy)
+        return Records(table.reset_index(drop=True), self.positive, self.healthy, self.scales)
 
 
 def write_records(path: Path | str, records: Records) -> None:
@@ -121,11 +129,12 @@ def write_records(path: Path | str, records: Records) -> None:
     Raises
     ------
     InputError
-        When columns are missing, or a (run, arm, item, seed, training seed) occurs twice.
+        When columns are missing, or a (run, arm, item, question, wording, seed, training seed) occurs twice.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    records = replace(records, table=_with_earlier(records.table))
     _validate(records.table, source=str(path))
     table = pa.Table.from_pandas(_typed(records.table), schema=_schema(records), preserve_index=False)
     with atomic_path(path) as temporary:
@@ -165,14 +174,21 @@ def read_records(path: Path | str) -> Records:
     try:
         names = json.loads((table.schema.metadata or {}).get(b"see_in_pairs", b'{"positive": [], "healthy": ""}'))
         positive, healthy = tuple(names["positive"]), names["healthy"]
+        scales = {question: tuple(choices) for question, choices in names.get("scales", {}).items()}
+        frame = _with_earlier(frame)
         _validate(frame, source=str(path))
         frame["logp"] = [dict(pairs) for pairs in frame["logp"]]
         for column in ("reference_ids", "reference_patient_ids"):
             frame[column] = [list(ids) for ids in frame[column]]
-        return Records(_null_off_the_shelf(frame), positive, healthy)
+        return Records(_null_off_the_shelf(frame), positive, healthy, scales)
     except (ValueError, TypeError, KeyError) as error:  # columns or class names of another type
         wrong = f"{path}: its columns or class names are not as 'see-in-pairs evaluate' writes them ({first_line(error)}); write it again"
         raise error if isinstance(error, InputError) else InputError(wrong) from None
+
+
+def _with_earlier(frame: pd.DataFrame) -> pd.DataFrame:
+    """Add the columns that earlier versions did not write."""
+    return frame.assign(**{column: value for column, value in EARLIER.items() if column not in frame.columns})
 
 
 def _null_off_the_shelf(frame: pd.DataFrame) -> pd.DataFrame:
@@ -193,7 +209,11 @@ def concatenate(parts: Sequence[Records]) -> Records:
     if len(names) != 1:
         raise InputError(f"records of different classes cannot be combined: {first_few(sorted(map(str, names)))}")
     (positive, healthy) = names.pop()
-    return Records(pd.concat([part.table for part in parts], ignore_index=True), positive, healthy)
+    scales: dict[str, tuple[str, ...]] = {}
+    for question, choices in (scale for part in parts for scale in part.scales.items()):
+        if scales.setdefault(question, choices) != choices:
+            raise InputError(f"records with different scales of the question '{question}' cannot be combined")
+    return Records(pd.concat([part.table for part in parts], ignore_index=True), positive, healthy, scales)
 
 
 def _validate(table: pd.DataFrame, source: str) -> None:
@@ -220,5 +240,5 @@ def _schema(records: Records) -> pa.Schema:
         "p_positive": real, "mass_outside": real, "score_seconds": real, "logp": pa.map_(text, real),
     }  # fmt: skip
     schema = pa.schema([(column, special.get(column, text)) for column in COLUMNS])
-    names = json.dumps({"positive": list(records.positive), "healthy": records.healthy})
+    names = json.dumps({"positive": list(records.positive), "healthy": records.healthy, "scales": records.scales})
     return schema.with_metadata({"see_in_pairs": names})

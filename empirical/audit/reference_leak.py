@@ -162,7 +162,7 @@ def reference_table(
 
 def reference_findings(table: pd.DataFrame) -> Iterator[Finding]:
     """Report a warning ``reference_tells_class`` for each way to choose references that predicts the class, from `reference_table`."""
-    for name, rows in table[table["sure"]].groupby("references", sort=False):
+    for name, rows in table[table["sure"].astype(bool)].groupby("references", sort=False):
         best = rows.iloc[rows["low"].argmax()]
         low, high, numbers = best["low"], best["high"], f"{best['queries']:.0f} queries of {best['patients']:.0f} patients"
         message = (

@@ -127,6 +127,10 @@ def test_what_cannot_be_chosen_or_tested_says_why() -> None:
     assert list(reference_findings(small)) == []
 
 
+def test_a_study_without_references_has_no_finding(phantom: Cohort) -> None:
+    assert list(reference_findings(audit_strategies(phantom, {}))) == []
+
+
 def test_the_strategies_are_those_that_the_cohort_allows(phantom: Cohort) -> None:
     assert list(standard_strategies(cohort(30, 7))) == ["random", "demographic (sex, age)", "cross_center (same)", "cross_center (other)"]
     bare = cohort(30, 7)

@@ -56,7 +56,8 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
         "The lesion": ("detectability", "profile", "width", "texture", "darker", "tint", "channels"),
         "Where it can be": ("region", "darkest", "margin"),
         "The images": ("size", "colours"),
-        "How many, of which patients": ("lesions_per_image", "fractions"),
+        "How many, of which patients": ("lesions_per_image", "fractions", "only_last"),
+        "A control that shares a known part": ("made",),
     },
     "empirical.pretraining.config.PretrainConfig": {
         "What is learned": ("model", "start", "kinds", "hardness", "flatten"),
@@ -154,6 +155,7 @@ SECTIONS = {
     "empirical.cohorts.phantom.config.Shares": "shares",
     "empirical.cohorts.phantom.config.LesionConfig": "lesion",
     "empirical.cohorts.phantom.config.WarmupConfig": "warmup",
+    "empirical.cohorts.insertion.config.MadeConfig": "made",
     "empirical.pretraining.config.PretrainConfig": "pretrain",
     "empirical.pretraining.config.HardnessConfig": "hardness",
     "empirical.vlm.pocket.config.PocketConfig": "pocket-models",

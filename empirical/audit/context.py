@@ -31,10 +31,11 @@ class AuditContext:
     def table(self) -> pd.DataFrame:
         """The items, with a column ``used_in``: the split in which each is used.
 
-        For a query this is its own split. For a reference it is the split that it serves, ``''`` when it serves any or only its patient.
+        For a query this is its own split. For a reference it is the split that it serves, ``''`` when it serves any, or
+        only its patient or family.
         """
         table = self.cohort.table
-        serves = table["serves"].where(table["serves"] != "prior", "")
+        serves = table["serves"].where(~table["serves"].isin(["prior", "family"]), "")
         return table.assign(used_in=serves.where(table["split"] == "reference", table["split"]))
 
     @cached_property

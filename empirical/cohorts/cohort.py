@@ -33,7 +33,8 @@ class Cohort:
     table : pandas.DataFrame
         One row per item with at least the columns `COLUMNS`; strings are never null (missing: ``''``), ``age`` is in years (NaN when
         missing). An item with split ``'reference'`` is known to be healthy and is never a query; ``serves`` names the split whose
-        queries it may serve (``''``: any). Where files hold several pictures, ``frame`` says which is meant (from 1; 0: the only one).
+        queries it may serve (``''``: any; ``'prior'``: its own patient's, ``'family'``: its own family's). Where files hold several
+        pictures, ``frame`` says which is meant (from 1; 0: the only one).
     questions : pandas.DataFrame, optional
         One row per item and question: ``item_id, question_id, question, choices, answer, scale, finding``. By default there is one
         question, whether the cohort's finding is there.

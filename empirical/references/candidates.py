@@ -44,13 +44,14 @@ class ReferenceRequest:
         return rows if self.config.reuse is None else sorted(rows, key=lambda row: _digest(self.seed, row["item_id"]))
 
 
-def healthy_pool(cohort: Cohort, split: str) -> pd.DataFrame:
+def healthy_pool(cohort: Cohort, split: str, within_family: bool = False) -> pd.DataFrame:
     """List the items that may serve as references for the queries of a split, never a validation or test item.
 
-    These are the items of split ``'reference'`` that serve `split`, if any exist, else the healthy items of the training split.
+    These are the items of split ``'reference'`` that serve `split` (for a selector within families also those that serve a family), if any
+    exist, else the healthy items of the training split.
     """
     table = cohort.table
-    serving = table[(table["split"] == "reference") & table["serves"].isin([split, ""])]
+    serving = table[(table["split"] == "reference") & table["serves"].isin([split, "", "family"] if within_family else [split, ""])]
     pool = serving if len(serving) else table[(table["split"] == "train") & (table["label"] == cohort.info.healthy)]
     if pool.empty:
         raise InputError(f"{cohort.folder}: no healthy reference for split '{split}' (none serves it, and no training item is healthy)")

@@ -152,6 +152,11 @@ class ReferenceConfig(StrictConfig):
         return self.requirements if self.relax is None else self.relax
 
     @property
+    def within_family(self) -> bool:
+        """Whether every reference is of the query's own family, and so may be one that serves its family alone."""
+        return self.strategy == "demographic" and "family" in self.columns and "family" not in self.relaxing_order
+
+    @property
     def recorded_name(self) -> str:
         """The strategy as written in the records, with different names for the two kinds of ``cross_center`` and for aligned references."""
         name = f"{self.strategy}_same" if self.site == "same" else self.strategy

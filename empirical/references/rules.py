@@ -28,7 +28,7 @@ def audit_references(cohort: Cohort, split: str, assignment: Assignment, order: 
     rules = {
         "reference_of_same_patient": (own & ~prior, "of the query's own patient"),
         "reference_not_healthy": (reference["label"] != cohort.info.healthy, f"not {cohort.info.healthy}"),
-        "reference_from_evaluation": (~_allowed(reference, split, prior), "validation or test items, or reserved for another split"),
+        "reference_from_evaluation": (~_allowed(query, reference, split, prior), "validation or test items, or reserved for another split"),
         "prior_not_earlier": (prior & ~_earlier(reference, query, order), f"not earlier than their query by the column '{order}'"),
         "reference_is_query": ((query["sha256"] == reference["sha256"]) & (query["sha256"] != ""), "the query's own image"),
     }
@@ -39,11 +39,12 @@ def audit_references(cohort: Cohort, split: str, assignment: Assignment, order: 
     ]
 
 
-def _allowed(reference: pd.DataFrame, split: str, prior: pd.Series) -> pd.Series:
-    """Find the references with an allowed origin: the pool, or for a prior its own patient's split or the stored priors."""
+def _allowed(query: pd.DataFrame, reference: pd.DataFrame, split: str, prior: pd.Series) -> pd.Series:
+    """Find the references with an allowed origin: the pool, the query's own family, or for a prior its own patient's and stored ones."""
     reserved = reference["split"] == "reference"
     pool = (reserved & reference["serves"].isin([split, ""])) | (reference["split"] == "train")
-    return pool | (prior & ((reference["split"] == split) | (reserved & (reference["serves"] == "prior"))))
+    family = reserved & (reference["serves"] == "family") & (reference["family"] == query["family"]) & (query["family"] != "")
+    return pool | family | (prior & ((reference["split"] == split) | (reserved & (reference["serves"] == "prior"))))
 
 
 def _earlier(reference: pd.DataFrame, query: pd.DataFrame, order: str) -> pd.Series:

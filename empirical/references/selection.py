@@ -66,7 +66,7 @@ def choose_references(
     """
     request = ReferenceRequest(
         queries=blind_queries(cohort, split),
-        pool=diseased_pool(cohort) if diseased else healthy_pool(cohort, split),
+        pool=diseased_pool(cohort) if diseased else healthy_pool(cohort, split, config.within_family),
         config=config,
         seed=seed,
         embed=embed or embedder(cohort, config.model or model, quiet),

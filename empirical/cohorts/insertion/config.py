@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
+from operator import not_
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from see_in_pairs.configs import StrictConfig
+from see_in_pairs.configs import StrictConfig, unset
 
 Tint = Annotated[float, Field(ge=0, le=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class MadeConfig(StrictConfig):
+    """References made to share a known part with their query: a positive control.
+
+    Each is part the query's own image without a lesion, part the image of a patient of references: with M the mean of the training images,
+    M + rho (own - M) + sqrt(1 - rho^2) (other - M), pixel by pixel, so that it varies like a real image.
+
+    Parameters
+    ----------
+    rho : float
+        Correlation with the own image, between 0 and 1.
+    each : int
+        Made references of each image, each with another patient's part.
+    """
+
+    rho: float = Field(gt=0, lt=1)
+    each: int = Field(default=2, ge=1, le=100)
 
 
 class InsertConfig(StrictConfig):
@@ -46,6 +65,12 @@ class InsertConfig(StrictConfig):
         Queries made from each healthy image, each with its own place, half of them with a lesion.
     fractions : tuple of float
         Shares of patients for the splits train, val and test, and for references. A patient of references has no query.
+    made : MadeConfig, optional
+        Make references that share a known part with their query. They have the query's `family`, and only the strategy ``demographic``
+        with ``columns: [family]`` chooses them.
+    only_last : bool
+        Make queries only of the last image of patients with two or more, so that each query has an earlier image of its own (strategy
+        ``prior``). Patients with one image then serve as references.
     """
 
     size: int = Field(default=128, ge=32, le=1024)
@@ -62,6 +87,8 @@ class InsertConfig(StrictConfig):
     channels: int = Field(default=6, ge=1, le=20)
     lesions_per_image: int = Field(default=4, ge=1, le=100)
     fractions: tuple[Share, Share, Share, Share] = (0.35, 0.05, 0.3, 0.3)
+    made: MadeConfig | None = Field(default=None, exclude_if=unset)
+    only_last: bool = Field(default=False, exclude_if=not_)
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

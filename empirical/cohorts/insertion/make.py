@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from empirical.cohorts.cohort import Cohort
 from empirical.cohorts.image_scan import scan_images
 from empirical.cohorts.importing import assemble
 from empirical.cohorts.insertion.calibration import Achieved, achieved, calibrate, laguerre_gauss, signal_outputs
-from empirical.cohorts.insertion.config import InsertConfig
+from empirical.cohorts.insertion.config import InsertConfig, MadeConfig
 from empirical.cohorts.insertion.lesions import Bools, Floats, Pixels, add_lesion, allowed_places, colour_weights, draw_lesion, envelope
 from empirical.cohorts.perceptual_hash import save_signatures
 from empirical.cohorts.schema import CohortInfo
@@ -35,6 +35,7 @@ FEWEST = {"train": 10, "test": 5, "reference": 5}
 TRIES = 200  # places that are tried in one image before it is left out
 ROUNDS = 3  # contrast and places depend on each other: bright places have no room for a bright lesion
 MOST_CALIBRATED = 2000  # training images from which the contrast is found
+OF_MADE = 1000  # number of the random stream of an image's made references; those of its queries are below
 LEAST_HEIGHT = 2.0  # gray levels: fainter lesions are lost in rounding
 MOST_WITHOUT_ROOM = 0.2  # share of the images
 OWN_COLUMNS = ("item_id", "image", "mask", "label", "split", "serves", "sha256", "width", "height", "mode", "frame", "film")
@@ -82,7 +83,8 @@ def insert_lesions(source: Cohort, config: InsertConfig, out: Path | str, seed: 
         Queries in ``train``, ``val`` and ``test``; the images of other patients as references without any lesion; and, for strategy
         ``prior`` with ``order: film``, the unchanged other images of the queries' patients. Columns ``row`` and ``column`` hold the
         place of the lesion in pixels, in healthy queries the place where it would be. ``info.parameters`` holds the contrast, and the
-        detectability it has in the test images.
+        detectability it has in the test images. References that are made (`config.made`) serve the family of their query, and their
+        ``patient_id`` says that they are made and with whose image.
 
     Raises
     ------
@@ -96,6 +98,7 @@ def insert_lesions(source: Cohort, config: InsertConfig, out: Path | str, seed: 
     channels = laguerre_gauss(config.channel_side, config.channel_width, config.channels)
     signal = signal_outputs(envelope(config), channels)
     height, relative_se, train = _contrast(source, films, config, channels, signal, seed, quiet)
+    maker = None if config.made is None else _Maker(source, films, config, config.made, seed, quiet)
     rows, tested, without = [], list[_Tested](), {"images_without_room": 0, "images_without_place": 0}
     ill_before = dict.fromkeys(FEWEST | {"val": 0}, 0)
     for film in progress(films.to_dict("records"), len(films), "images", quiet):
@@ -105,13 +108,19 @@ def insert_lesions(source: Cohort, config: InsertConfig, out: Path | str, seed: 
         if film["split"] == "reference":
             rows.append(common | _untouched(out, stem, film, pixels, source.info.healthy, ""))
             continue
+        if config.only_last and film["film"] < film["own_films"]:
+            rows.append(common | _untouched(out, stem, film, pixels, source.info.healthy, "prior"))
+            continue
         places = allowed_places(pixels, _region_mask(source, film["item_id"], config), config)
         queries = _place_all(pixels, places, config, height, film["item_id"], seed)
         if queries is None:
             without["images_without_room" if len(places) else "images_without_place"] += 1
             continue
-        if film["own_films"] > 1:
+        if film["own_films"] > 1 and not config.only_last:
             rows.append(common | _untouched(out, stem, film, pixels, source.info.healthy, "prior"))
+        if maker is not None:
+            common["family"] = stem
+            rows += [common | row for row in maker.rows(out, stem, film, pixels)]
         ill = _diseased(config.lesions_per_image, ill_before[film["split"]], film["item_id"], seed)
         ill_before[film["split"]] += 1
         for number, (query, diseased) in enumerate(zip(queries, ill, strict=True)):
@@ -127,7 +136,7 @@ def insert_lesions(source: Cohort, config: InsertConfig, out: Path | str, seed: 
     healthy, added, ill = (np.concatenate([getattr(one, name) for one in tested]) for name in ("healthy", "added", "ill"))
     patients = np.repeat([one.patient for one in tested], [len(one.ill) for one in tested])
     found = achieved(signal, train, healthy, added, ill, patients)
-    info = _info(source, config, seed, counts | without, height, relative_se, found)
+    info = _info(source, config, seed, counts | without, height, relative_se, found, {} if maker is None else maker.facts())
     return _save(out, info, pd.DataFrame(rows), quiet)
 
 
@@ -174,12 +183,17 @@ def _healthy(source: Cohort, config: InsertConfig, seed: int) -> tuple[pd.DataFr
     }
     if films.empty:
         raise InputError(f"{source.folder}: has no image of the healthy class '{source.info.healthy}'")
+    if config.made is not None and (films["family"] != "").any():
+        raise InputError(f"made: {source.folder} has families of its own, which made references need; leave made out")
     order = films["follow_up"] if "follow_up" in films and films["follow_up"].dtype.kind in "iuf" else films["item_id"]
     films = films.assign(
         split=split_by_patient(films["patient_id"], films["label"] != films["label"], config.fractions, seed),
         own_films=films.groupby("patient_id")["item_id"].transform("size"),
         film=order.groupby(films["patient_id"]).rank(method="first").astype(int),
     )
+    if config.only_last:
+        films.loc[films["own_films"] == 1, "split"] = "reference"
+        counts["patients_of_one_image"] = int((films["own_films"] == 1).sum())
     for split, fewest in FEWEST.items():
         patients = films.loc[films["split"] == split, "patient_id"].nunique()
         if patients < fewest:
@@ -290,6 +304,42 @@ def _query(out: Path, stem: str, number: int, pixels: Pixels, query: _Query, dis
     return {"image": name, "mask": mask, "sha256": digest, "row": int(query.place[0]), "column": int(query.place[1])}
 
 
+class _Maker:
+    """Makes references of which a known part is the own image: the same query, seed and strangers' images give the same bytes."""
+
+    def __init__(self, source: Cohort, films: pd.DataFrame, config: InsertConfig, made: MadeConfig, seed: int, quiet: bool) -> None:
+        self.source, self.config, self.made, self.seed = source, config, made, seed
+        self.others = films[films["split"] == "reference"].sort_values("item_id", ignore_index=True)
+        chosen = films.loc[films["split"] == "train", "item_id"].iloc[:MOST_CALIBRATED]
+        images = progress(chosen, len(chosen), "mean image", quiet)
+        self.mean: Floats = np.asarray(sum(read_square(source, item, config).astype(float) for item in images)) / len(chosen)
+        self.clipped, self.pixels = 0, 0
+        self.products = np.zeros(3)  # of own with own, made with made, and own with made
+
+    def rows(self, out: Path, stem: str, film: dict[Any, Any], own: Pixels) -> Iterator[dict[str, Any]]:
+        """Make the references of an image, each with another patient's image, and give their rows."""
+        rng, rho = _rng(self.seed, film["item_id"], OF_MADE), self.made.rho
+        patients = self.others["patient_id"].unique()
+        for number, patient in enumerate(rng.choice(patients, min(self.made.each, len(patients)), replace=False)):
+            other = rng.choice(self.others.loc[self.others["patient_id"] == patient, "item_id"])
+            part, rest = own - self.mean, read_square(self.source, other, self.config) - self.mean
+            mixed = np.rint(self.mean + rho * part + np.sqrt(1 - rho**2) * rest)
+            shown = mixed.clip(0, 255)
+            self.clipped, self.pixels = self.clipped + int((mixed != shown).sum()), self.pixels + mixed.size
+            self.products += [np.square(part).sum(), np.square(shown - self.mean).sum(), (part * (shown - self.mean)).sum()]
+            name = f"images/{stem}-made-{number}.png"
+            yield {
+                "item_id": f"{film['item_id']}#made{number}", "image": name, "mask": "", "label": self.source.info.healthy,
+                "split": "reference", "serves": "family", "patient_id": f"made with {patient}", "row": -1, "column": -1,
+                "sha256": _write(out / name, shown.astype(np.uint8)),
+            }  # fmt: skip
+
+    def facts(self) -> dict[str, float]:
+        """The correlation with the own image over all pixels, and the share of pixels that 8 bits could not hold."""
+        own, made, both = self.products
+        return {"made_correlation": round(float(both / np.sqrt(own * made)), 4), "made_clipped": round(self.clipped / self.pixels, 6)}
+
+
 def _write(path: Path, pixels: Pixels) -> str:
     from PIL import Image
 
@@ -313,7 +363,14 @@ def _measure(channels: Floats, pixels: Pixels, queries: Sequence[_Query], ill: B
 
 
 def _info(
-    source: Cohort, config: InsertConfig, seed: int, counts: dict[str, int], height: float, relative_se: float, found: Achieved
+    source: Cohort,
+    config: InsertConfig,
+    seed: int,
+    counts: dict[str, int],
+    height: float,
+    relative_se: float,
+    found: Achieved,
+    made: dict[str, float],
 ) -> CohortInfo:
     calibration = {
         "contrast": round(height, 4),
@@ -332,7 +389,7 @@ def _info(
         finding="a lesion",
         licence=source.info.licence,
         counts=counts,
-        parameters={**config.model_dump(mode="json"), "seed": seed, "source": source.hash, **calibration},
+        parameters={**config.model_dump(mode="json"), "seed": seed, "source": source.hash, **calibration, **made},
         control=source.info.control,
     )
 

@@ -137,6 +137,77 @@ def test_no_strategy_gives_a_query_its_own_film(made: Cohort, config: ReferenceC
         assert len(assignment.table) == len(made.queries(split)) // (2 if config.strategy == "prior" else 1)
 
 
+RHO = 0.8
+OWN_PART = ReferenceConfig(strategy="demographic", columns=("family",), caliper={})
+
+
+@pytest.fixture(scope="module")
+def with_control(source: Cohort, tmp_path_factory: pytest.TempPathFactory) -> Cohort:
+    config = InsertConfig(**SMALL, made={"rho": RHO, "each": 3})
+    return insert_lesions(source, config, tmp_path_factory.mktemp("control") / "cohort", seed=1)
+
+
+def test_made_references_share_the_stated_part_with_their_query_s_own_image(with_control: Cohort, source: Cohort) -> None:
+    table, mean = with_control.table, np.full((SIZE, SIZE), 120.0)  # of this noise
+    made = table[table["serves"] == "family"]
+    found, spread = [], []
+    for row in made.itertuples():
+        shown, own = (pixels(cohort, item) - mean for cohort, item in ((with_control, row.item_id), (source, row.item_id.split("#")[0])))
+        found.append((shown * own).sum() / np.sqrt((shown**2).sum() * (own**2).sum()))
+        spread.append(shown.std() / own.std())
+    assert len(made) == 3 * len(with_control.queries("train")[["patient_id", "film"]].drop_duplicates()) + 3 * len(
+        with_control.queries("test")[["patient_id", "film"]].drop_duplicates()
+    )
+    assert np.mean(found) == pytest.approx(RHO, abs=4 * np.std(found) / np.sqrt(len(found)) + 0.01)  # the mean image is of 20 patients
+    assert np.mean(spread) == pytest.approx(1, abs=0.02)
+    assert with_control.info.parameters["made_correlation"] == pytest.approx(np.mean(found), abs=0.02)
+    assert 0 <= with_control.info.parameters["made_clipped"] < 0.01
+
+
+def test_only_the_own_family_is_given_made_references(with_control: Cohort) -> None:
+    items = with_control.table.set_index("item_id")
+    for split in ("train", "test"):
+        assignment = choose_references(with_control, split, OWN_PART, seed=0)
+        assert not audit_references(with_control, split, assignment, order="film")
+        query, reference = items.loc[assignment.table["item_id"]], items.loc[assignment.table["reference_id"]]
+        assert set(reference["serves"]) == {"family"} and reference["patient_id"].str.startswith("made with ").all()
+        assert (query["film"].to_numpy() == reference["film"].to_numpy()).all()
+        films_of = (assignment.table[name].str.split("#").str[0] for name in ("item_id", "reference_id"))
+        assert next(films_of).equals(next(films_of))
+        for config in [*STRATEGIES, ReferenceConfig(strategy="demographic", columns=("family",), caliper={}, unmatched="leave_out", m=3)]:
+            others = choose_references(with_control, split, config, seed=0)
+            served = items.loc[others.table["reference_id"], "serves"]
+            assert (served == "family").all() if config.within_family else (served != "family").all()
+    swapped = choose_references(with_control, "test", OWN_PART, seed=0)
+    swapped.table["reference_id"] = np.roll(swapped.table["reference_id"], 8)  # of other films
+    assert [finding.name for finding in audit_references(with_control, "test", swapped, order="film")] == ["reference_from_evaluation"]
+
+
+def test_made_references_change_nothing_else(with_control: Cohort, made: Cohort) -> None:
+    same = ["item_id", "label", "split", "patient_id", "sha256", "row", "column"]
+    before, after = (cohort.table[cohort.table["serves"] != "family"][same].reset_index(drop=True) for cohort in (made, with_control))
+    pd.testing.assert_frame_equal(before, after)
+    assert [finding.name for finding in audit(with_control) if finding.severity == "error"] == []
+
+
+def test_families_of_the_source_are_not_overwritten(source: Cohort, tmp_path: Path) -> None:
+    kin = Cohort(source.folder, source.info, source.table.assign(family=source.table["patient_id"]))
+    with pytest.raises(InputError, match="has families of its own"):
+        insert_lesions(kin, InsertConfig(**SMALL, made={"rho": RHO}), tmp_path / "out", seed=1)
+
+
+def test_with_only_the_last_image_every_query_has_an_earlier_one(tmp_path: Path) -> None:
+    source = films(tmp_path / "in", 60, 2)
+    few = source.table.drop(index=source.table.index[source.table["item_id"].str.endswith("/0")][:12])
+    cohort = insert_lesions(Cohort(source.folder, source.info, few), InsertConfig(**SMALL, only_last=True), tmp_path / "out", seed=1)
+    assert cohort.info.counts["patients_of_one_image"] == 12
+    for split in ("train", "test"):
+        queries, prior = cohort.queries(split), choose_references(cohort, split, STRATEGIES[2], seed=0)
+        assert set(queries["film"]) == {2} and len(prior.table) == len(queries) and not len(prior.unmatched)
+    single = {f"p{number}" for number in range(12)}
+    assert single <= set(cohort.table.loc[(cohort.table["split"] == "reference") & (cohort.table["serves"] == ""), "patient_id"])
+
+
 def test_the_audit_finds_nothing_that_stops(made: Cohort) -> None:
     assert [finding.name for finding in audit(made) if finding.severity == "error"] == []
 

@@ -18,3 +18,10 @@ class Example:
     answer: str  # the true answer; the model sees it in training only
     reference_ids: tuple[str, ...]
     reference_patient_ids: tuple[str, ...] = ()
+    question_id: str = ""  # where a cohort asks several questions
+    answers: tuple[str, ...] = ()  # the closed set, in the order in which the prompt lists it
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What tells it from the other examples of its arm: item and question."""
+        return self.item_id, self.question_id

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def answers(subject: ModelUnderTest) -> Outcome:
-    """No answer is the beginning of another, or their probabilities would overlap; `answer_forms` raises then."""
+    """No two answers are the same tokens; where one begins with another, their end is scored too (`answer_forms`)."""
     from empirical.vlm.inference.scoring import answer_forms
 
     forms = answer_forms(subject.encoder, subject.prompts.answers)

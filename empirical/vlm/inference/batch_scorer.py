@@ -103,13 +103,13 @@ def _remaining(examples: Sequence[Example], grouped: Sequence[Sequence[int]]) ->
 
 
 class BatchScorer:
-    """Scores examples with one model."""
+    """Scores examples with one model, by `answers`, or where that is None by the closed set of each example."""
 
     def __init__(
         self,
         vlm: VisionLanguageModel,
         encoder: Encoder,
-        answers: Sequence[str],
+        answers: Sequence[str] | None,
         batch_size: int,
         speed: SpeedConfig | None = None,
         spaced: bool = False,
@@ -139,21 +139,29 @@ class BatchScorer:
             self.prefix_cache.batch_size = batch_size
 
     def scores(self, examples: Sequence[Example]) -> tuple[np.ndarray, np.ndarray]:
-        """Score examples: log-probabilities (examples, answers), and the seconds spent on each as its share of its batch."""
-        log_probabilities, seconds = np.empty((len(examples), len(self.answers))), np.empty(len(examples))
+        """Score examples: log-probabilities (examples, most answers), and the seconds spent on each as its share of its batch.
+
+        A row of fewer answers than the longest ends with NaN.
+        """
+        most = max((len(self._answers_of(example)) for example in examples), default=0)
+        log_probabilities, seconds = np.full((len(examples), most), np.nan), np.empty(len(examples))
         began = time.perf_counter()
         for indices, scores in self._pipelined(self._score_batches(examples)):
-            log_probabilities[indices] = scores.cpu().numpy()
+            log_probabilities[indices, : scores.shape[1]] = scores.cpu().numpy()
             seconds[indices] = (time.perf_counter() - began) / len(indices)
             began = time.perf_counter()
         return log_probabilities, seconds
+
+    def _answers_of(self, example: Example) -> Sequence[str]:
+        return example.answers if self.answers is None else self.answers
 
     def _score_batches(self, examples: Sequence[Example]) -> Iterator[tuple[list[int], torch.Tensor]]:
         """Yield indices and scores batch by batch; the device may still be computing the scores."""
         with self._batches(examples) as (encoder, batches):
             for batch, rows in batches:
                 prefill = self.prefix_cache.prefill if self.prefix_cache and batch.shares_prefix else None
-                scores = answer_scores(self.vlm.model, encoder, rows, self.answers, spaced=self.spaced, prefill=prefill)
+                answers = [self._answers_of(row) for row in rows]
+                scores = answer_scores(self.vlm.model, encoder, rows, answers, spaced=self.spaced, prefill=prefill)
                 yield list(batch.indices), scores
 
     def _pipelined(self, results: Iterator[Result]) -> Iterator[Result]:

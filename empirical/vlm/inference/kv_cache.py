@@ -45,21 +45,18 @@ class CachedPromptState:
     def _has_sliding_window(self) -> bool:
         return any(getattr(layer, "is_sliding", False) for layer in self.cache.layers)
 
-    def log_probability(self, form: Sequence[int]) -> torch.Tensor:
-        """Score a reply of several tokens, (rows,), by one pass over all of them except the last."""
-        import torch
-
+    def after(self, paths: Sequence[Sequence[int]]) -> torch.Tensor:
+        """Read a path of tokens after each prompt: log-probabilities of the token after each of its tokens, (rows, longest, vocabulary)."""
         if not self.exact:
-            return PlainPromptState(self.vlm.model, self.encoder, self.examples).log_probability(form)
-        rows, new = len(self.examples), len(form) - 1
-        batch, _ = self.encoder.append(self.batch, [form[:-1]] * rows)
+            return PlainPromptState(self.vlm.model, self.encoder, self.examples).after(paths)
+        batch, labels = self.encoder.append(self.batch, paths)
+        new = labels.shape[1]
         # a full layer is cropped back after the reply; a sliding layer has dropped its oldest keys by then, so a copy is used instead
         cache = copy_cache(self.cache) if self._has_sliding_window else self.cache
         later = self._forward(batch, new, cache)
         if not self._has_sliding_window:
             cache.crop(-new)
-        targets = torch.tensor(form[1:], device=later.device).expand(rows, new)
-        return self.first[:, form[0]] + later.gather(-1, targets[..., None])[..., 0].sum(dim=1)
+        return later
 
     def greedy(self, stops: Collection[int], max_new_tokens: int) -> torch.Tensor:
         """Generate greedily, (rows, at most ``max_new_tokens``), with padding after the end of a reply; the cache is used up."""

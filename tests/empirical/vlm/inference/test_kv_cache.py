@@ -74,9 +74,11 @@ def counting_tokens(vlm: VisionLanguageModel) -> Iterator[list[int]]:
 def test_any_reply_behind_any_rows_scores_as_in_the_plain_path(vlm: VisionLanguageModel, form: list[int], queries: list[str]) -> None:
     rows = [pair(query) for query in queries]
     with cached(vlm, rows) as state:
-        plain = PlainPromptState(vlm.model, plain_encoder(vlm), rows).log_probability(form)
+        paths = [form[: 1 + row % len(form)] for row in range(len(rows))]  # of several lengths
+        plain = PlainPromptState(vlm.model, plain_encoder(vlm), rows).after(paths)
         for _ in range(2):  # the first reply leaves nothing behind
-            assert float((state.log_probability(form) - plain).abs().max()) < FLOAT32
+            found = state.after(paths)
+            assert all(float((found - plain)[row, : len(path)].abs().max()) < FLOAT32 for row, path in enumerate(paths))
 
 
 @pytest.mark.parametrize("spaced", [False, True])
@@ -98,7 +100,7 @@ def test_only_new_tokens_go_through_the_model(vlm: VisionLanguageModel) -> None:
         BatchScorer(vlm, plain_encoder(vlm), answers, 4, PLAIN).scores(rows)
     with counting_tokens(vlm) as fast:
         BatchScorer(vlm, plain_encoder(vlm), answers, 4).scores(rows)
-    assert plain == [3 * whole, *(3 * (whole + length) for length in lengths)]
+    assert plain == [3 * whole, *(3 * (whole + length - 1) for length in lengths)]
     beginning, rest, *replies = fast
     assert replies == [3 * (length - 1) for length in lengths]
     assert rest == 3 * (whole - beginning)
@@ -153,11 +155,11 @@ def test_padding_inside_a_window_is_read_the_plain_way(tmp_path: Path, monkeypat
     rows = [pair("a"), pair("b", more=" Look at both lungs, and at the heart between them.")]
     with cached(vlm, rows) as state:
         assert not state.exact
-        plain = PlainPromptState(vlm.model, encoder, rows).log_probability(form)
-        assert float((state.log_probability(form) - plain).abs().max()) < FLOAT32
+        plain = PlainPromptState(vlm.model, encoder, rows).after([form] * 2)
+        assert float((state.after([form] * 2) - plain).abs().max()) < FLOAT32
         with monkeypatch.context() as careless:
             careless.setattr(CachedPromptState, "exact", True)
-            assert float((state.log_probability(form) - plain).abs().max()) > FLOAT32  # the padding would have been counted
+            assert float((state.after([form] * 2) - plain).abs().max()) > FLOAT32  # the padding would have been counted
     fast, slow = (BatchScorer(vlm, encoder, ("yes", "no"), 4, speed) for speed in (SpeedConfig(), PLAIN))
     assert fast.generate(rows, 5) == slow.generate(rows, 5)
     with cached(vlm, PAIRS) as state:
@@ -205,7 +207,7 @@ def test_a_beginning_that_is_held_stays_as_it_was(vlm: VisionLanguageModel) -> N
         held = [(layer.keys, layer.values) for layer in cache.layers]
         before = [(keys.clone(), values.clone()) for keys, values in held]
         state = prefixes.prefill(PAIRS)
-        state.log_probability([20, 30, 40])
+        state.after([[20, 30, 40]] * len(PAIRS))
         state.greedy(set(), 3)
     after = [(layer.keys, layer.values) for layer in cache.layers]
     for now, then, bits in zip(after, held, before, strict=True):

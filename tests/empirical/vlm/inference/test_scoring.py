@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 import torch
@@ -12,7 +14,13 @@ from empirical.prompts.templates import PromptConfig
 from empirical.vlm.config import ModelConfig, VisionLanguageModel
 from empirical.vlm.inference.encoder import IGNORE, Encoder
 from empirical.vlm.inference.generation import generate_answers, parse_answer
-from empirical.vlm.inference.scoring import answer_forms, answer_log_probabilities, next_token_log_probabilities
+from empirical.vlm.inference.scoring import (
+    AnswerTokens,
+    answer_forms,
+    answer_log_probabilities,
+    answer_scores,
+    next_token_log_probabilities,
+)
 from empirical.vlm.loading import load_vlm
 from see_in_pairs.errors import InputError
 
@@ -37,9 +45,13 @@ def examples(phantom: Cohort) -> list[Example]:
 
 def by_hand(vlm: VisionLanguageModel, encoder: Encoder, example: Example, answer: str) -> float:
     """Sum log p(token | everything before), one token at a time, one row at a time, no padding."""
+    return token_by_token(vlm, encoder, example, encoder.answer_ids(answer))
+
+
+def token_by_token(vlm: VisionLanguageModel, encoder: Encoder, example: Example, tokens: Sequence[int]) -> float:
     batch = encoder.prompts([example])
     total = 0.0
-    for token in encoder.answer_ids(answer):
+    for token in tokens:
         with torch.inference_mode():
             logits = vlm.model(**batch).logits[0, -1]
         total += float(logits.double().log_softmax(-1)[token])
@@ -73,12 +85,52 @@ def test_the_first_token_is_a_distribution(vlm: VisionLanguageModel, encoder: En
     assert torch.allclose(logp.exp().sum(-1), torch.ones(len(examples)), atol=1e-5)
 
 
-def test_answers_that_begin_alike_are_refused(encoder: Encoder) -> None:
-    with pytest.raises(InputError, match="begins with answer"):
-        answer_forms(encoder, ("no", "no finding"))
+def test_answers_that_begin_alike_end_with_the_end_of_the_reply(
+    vlm: VisionLanguageModel, encoder: Encoder, examples: list[Example]
+) -> None:
+    answers, end = ("no", "no finding", "yes"), encoder.processor.tokenizer.eos_token_id
+    forms = answer_forms(encoder, answers)
+    assert [ways[0] for ways in forms] == [(*encoder.answer_ids(answer), end) for answer in answers]
+    ours = answer_log_probabilities(vlm.model, encoder, examples, answers)
+    hand = np.array([[token_by_token(vlm, encoder, example, ways[0]) for ways in forms] for example in examples])
+    assert np.abs(ours - hand).max() < FLOAT32
+    assert np.exp(ours).sum(axis=1).max() < 1  # 'no' does not hold the probability of 'no finding'
+
+
+def test_answers_without_letters_or_with_the_same_tokens_are_refused(encoder: Encoder) -> None:
+    with pytest.raises(InputError, match="are the same tokens"):
+        answer_forms(encoder, ("no", "yes", "no"))
     with pytest.raises(InputError, match="is empty"):
         empty = Encoder(encoder.processor, encoder.family.__class__("x", "", ""), encoder.image_of)
         answer_forms(empty, ("", "no"))
+
+
+def test_each_row_of_a_batch_has_its_own_answers(vlm: VisionLanguageModel, encoder: Encoder, examples: list[Example]) -> None:
+    closed = [("yes", "no"), ("grade one", "grade two", "grade one or two"), ("left lung", "right lung", "both", "none"), ("no", "yes")][:4]
+    together = answer_scores(vlm.model, encoder, examples, closed).numpy()
+    assert together.shape == (4, 4)
+    for row, (example, answers) in enumerate(zip(examples, closed, strict=True)):
+        alone = answer_log_probabilities(vlm.model, encoder, [example], answers)[0]
+        assert np.abs(together[row, : len(answers)] - alone).max() < FLOAT32 and np.isnan(together[row, len(answers) :]).all()
+    assert abs(together[0, 0] - together[0, 1]) > FLOAT32
+
+
+def test_what_several_answers_share_is_read_once(vlm: VisionLanguageModel, encoder: Encoder, examples: list[Example]) -> None:
+    first = encoder.answer_ids("grade")
+    answers = AnswerTokens(tuple(((*first, last),) for last in (40, 41, 42)))
+    assert answers.paths == (tuple(first),)
+    nested = AnswerTokens((((1, 2, 3, 4),), ((1, 2, 5),), ((7,), (8, 9)), ((1, 6),)))
+    assert nested.paths == ((1, 2, 3), (8,))
+    assert [nested.path_of(form) for form in ((1, 2, 3, 4), (1, 2, 5), (1, 6), (8, 9))] == [0, 0, 0, 1]
+    passes: list[int] = []
+    handle = vlm.model.lm_head.register_forward_hook(lambda _, __, output: passes.append(output.shape[1]))
+    shared = [f"pneumonia {word}" for word in ("is seen", "is not", "is old")]
+    scores = answer_log_probabilities(vlm.model, encoder, examples, shared)
+    handle.remove()
+    paths = AnswerTokens(tuple(map(tuple, answer_forms(encoder, shared)))).paths
+    assert len(passes) == 1 + len(paths) <= 4
+    hand = np.array([[by_hand(vlm, encoder, example, answer) for answer in shared] for example in examples])
+    assert np.abs(scores - hand).max() < FLOAT32
 
 
 def test_labels_hold_the_answer_only(encoder: Encoder, examples: list[Example]) -> None:
@@ -127,7 +179,7 @@ def test_logits_are_made_where_they_are_read_only(vlm: VisionLanguageModel, enco
     answer_log_probabilities(vlm.model, encoder, examples, ("yes", "no"))
     answer_log_probabilities(vlm.model, encoder, examples, ("pneumonia is seen", "no"))
     handle.remove()
-    assert widths == [1, 1, len(encoder.answer_ids("pneumonia is seen")) + 1]
+    assert widths == [1, 1, len(encoder.answer_ids("pneumonia is seen")) - 1]
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import Field
 
 from empirical.analysis.patients import patient_interval
-from empirical.arms.build import prompt_words
+from empirical.arms.build import prompt_words, require_one_question
 from empirical.arms.catalogue import ARMS
 from empirical.arms.images import image_source
 from empirical.audit.preflight import preflight
@@ -282,7 +282,7 @@ def _arms(
     stamps = verify_images(cohort, prepared.images(), run.path / SHARDS)
     for arm in config.arms:
         name, examples = run_id(arm), prepared.examples[run_id(arm)]
-        if ARMS[arm.arm].query is not None:  # both analyses look at the query's own picture
+        if ARMS[arm.arm].query is not None or not ARMS[arm.arm].shows_query:  # both analyses look at the query's own picture
             log(f"{name}: left out, because it does not show the query", quiet)
             run.count(f"without_query:{name}", len(examples))
             continue
@@ -357,11 +357,14 @@ def _open_run(
     """Open run folder, cohort and model."""
     import torch
 
-    if all(ARMS[arm.arm].query is not None for arm in config.arms):
+    if all(ARMS[arm.arm].query is not None or not ARMS[arm.arm].shows_query for arm in config.arms):
         raise InputError(f"{command}: no arm shows the query, so nothing can be analysed; add one, for example {{arm: single}}")
     if config.threads is not None:
         torch.set_num_threads(config.threads)
+    if config.wordings or config.choice_orders > 1:
+        raise InputError(f"{command}: analyses one wording and order of the choices; leave out wordings and choice_orders")
     cohort = Cohort.load(Path(config.cohort))
+    require_one_question(cohort, command)
     identity = config.model_dump() | {"cohort_hash": cohort.hash, "weights_hash": weights_hash(config.model.name, config.model.revision)}
     identity["other_cohort_hashes"] = other_cohort_hashes(config)
     with RunFolder(out, command, identity, seed=config.seed, inputs=[cohort.folder / "cohort.parquet"]) as run:

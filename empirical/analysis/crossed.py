@@ -15,7 +15,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from empirical.arms import ArmConfig, assign_references
-from empirical.arms.build import checked_queries, prompt_words
+from empirical.arms.build import checked_queries, prompt_words, require_one_question
 from empirical.arms.images import image_source
 from empirical.audit.preflight import preflight, save_references
 from empirical.cohorts import Cohort
@@ -146,6 +146,7 @@ def crossed_scores(config: CrossedConfig, out: Path | str, *, quiet: bool = Fals
     import pandas as pd
 
     cohort, seeds = Cohort.load(Path(config.cohort)), _seeds(config)
+    require_one_question(cohort, "analyse crossed")
     queries, references = choose_crossed(cohort, config)
     identity = config.model_dump() | {"cohort_hash": cohort.hash, "prompt_hash": prompt_hash(config.prompts)}
     identity["models_hash"] = [files_hash(model.name, model.revision) for model in config.models]

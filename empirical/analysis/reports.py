@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,10 +63,13 @@ def evaluate_with_reports(config: EvaluateConfig, out: Path | str, *, quiet: boo
             report_agreement(records, run.path, quiet)
         for name in CALIBRATION_FILES:  # from an earlier run, which may have been calibrated on other records
             (run.path / name).unlink(missing_ok=True)
-        if config.calibrate_on is not None and records.table["p_positive"].isna().any():
+        binary = binary_rows(records)
+        if config.calibrate_on is not None and binary.table.empty:
+            log("calibration: not reported, since no question is binary", quiet)
+        elif config.calibrate_on is not None and binary.table["p_positive"].isna().any():
             log("calibration: not reported, because some items have no score", quiet)
         elif config.calibrate_on is not None:
-            report_calibration(records, Path(config.calibrate_on), cohort, run.path, seed=config.seed, quiet=quiet)
+            report_calibration(binary, Path(config.calibrate_on), cohort, run.path, seed=config.seed, quiet=quiet)
 
     return evaluate(config, out, report=report, quiet=quiet)
 
@@ -133,9 +136,16 @@ def calibration_records(validation: Path, cohort: Cohort, runs: Sequence[str], t
         if others := [other for other in there if other != here]:
             what = f"{column} {first_few(others)} there, {here} here"
             raise InputError(f"calibrate_on: {validation} is of another model ({what}); evaluate this one with split: val")
+    mine = binary_rows(replace(records, table=mine)).table
     if lacking := int(mine["p_positive"].isna().sum()):
         raise InputError(f"calibrate_on: {lacking} items of {validation} have no score; a temperature cannot be fitted on them")
-    return records
+    return binary_rows(records)
+
+
+def binary_rows(records: Records) -> Records:
+    """Keep the rows of binary questions: those that a temperature is fitted to."""
+    table = records.table
+    return replace(records, table=table[table["scale"] == "binary"].reset_index(drop=True)) if "scale" in table else records
 
 
 def _only_validation(records: Records, cohort: Cohort, source: Path) -> None:

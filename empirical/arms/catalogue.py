@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from empirical.references import Assignment
     from empirical.vlm.config import ModelConfig
 
-Wording = Literal["single", "pair", "reversed", "unlabelled", "text"]
+Wording = Literal["single", "pair", "reversed", "unlabelled", "text", "question_only"]
 """Which text of a `PromptConfig` an arm uses."""
 
 
@@ -58,6 +58,7 @@ class Arm:
     images: Callable[[str, tuple[str, ...], ArmContext], tuple[str, ...]] | None = None
     # from the query's item id to the image in the query's place; None: the query
     query: Callable[[str], str] | None = None
+    shows_query: bool = True
     requires: tuple[str, ...] = ()  # keys of `ArmConfig` that must be given for this arm
     accepts: tuple[str, ...] = ()  # keys of `ArmConfig` that may be given; any other key is refused
     reads: tuple[str, ...] = ()  # keys of `references` that may be given, where the arm does not choose by a strategy
@@ -215,6 +216,15 @@ _BLOCKS = (
         isolates="(iii) prompt: the words without a second image",
         expects="under (iii) only",
         wording="text",
+    ),
+    Arm(
+        name="question_only",
+        shows="the question without any image",
+        isolates="(iii) prompt: what the words of question and answers give away by themselves. An accuracy above that of the most "
+        "frequent answer says that the questions can be answered without looking",
+        expects="nowhere, where one question is asked of all items",
+        wording="question_only",
+        shows_query=False,
     ),
     Arm(
         name="reference_only",

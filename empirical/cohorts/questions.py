@@ -40,7 +40,7 @@ def write_questions(folder: Path, questions: pd.DataFrame | None) -> None:
     if questions is None:
         (folder / FILE).unlink(missing_ok=True)
     else:
-        write_parquet(folder / FILE, questions.assign(choices=[list(choices) for choices in questions["choices"]]))
+        write_parquet(folder / FILE, questions.assign(choices=questions["choices"].map(list)))
 
 
 def _as_choices(cell: Any) -> Any:

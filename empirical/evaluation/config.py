@@ -29,6 +29,11 @@ class EvaluateConfig(StrictConfig):
         The model to score; a folder written by ``finetune`` brings its adapter, arm and seed along.
     prompts : PromptConfig
         Wording of the question, and the answers.
+    wordings : tuple of str
+        Ask in each of these wordings instead, and name it in the records: ``SET/NAME`` as 'see-in-pairs wordings' lists them, ``SET`` or
+        ``SET/KIND`` for several, where SET is a bundled set or a YAML file. An arm for which a wording has no text is left out there.
+    choice_orders : int
+        Show every question with its answers in this many orders, each rotated by one place, so that a preference for a place is seen.
     split : str
         Split of the cohort that queries come from, ``test`` or ``val``.
     batch_size : int
@@ -60,6 +65,8 @@ class EvaluateConfig(StrictConfig):
     arms: list[ArmConfig] = Field(min_length=1)
     model: ModelConfig = ModelConfig()
     prompts: PromptConfig = PromptConfig()
+    wordings: tuple[str, ...] = Field(default=(), exclude_if=lambda names: not names)
+    choice_orders: int = Field(default=1, ge=1, le=100, exclude_if=lambda number: number == 1)
     split: Literal["test", "val"] = "test"
     batch_size: Count = 16
     speed: SpeedConfig = SpeedConfig()

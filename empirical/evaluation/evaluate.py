@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from empirical.arms import ArmConfig
 from empirical.audit.preflight import preflight
 from empirical.cohorts import Cohort
+from empirical.cohorts.questions import binary_answers, scales_of
 from empirical.evaluation.config import MAY_CHANGE, EvaluateConfig, run_id
-from empirical.evaluation.examples import other_cohort_hashes, prepare_examples
+from empirical.evaluation.examples import Condition, other_cohort_hashes, prepare_examples
 from empirical.evaluation.image_integrity import save_stamps, verify_images
 from empirical.evaluation.records import COLUMNS, MAY_LACK, Records, write_records
 from empirical.evaluation.shards import SHARDS, ShardScorer
@@ -20,8 +20,9 @@ from empirical.prompts.example import Example
 from empirical.prompts.templates import prompt_hash
 from empirical.vlm.inference.generation import UNPARSED, parse_answer
 from see_in_pairs.console import log
+from see_in_pairs.display import plural
 from see_in_pairs.errors import InputError
-from see_in_pairs.files import read_json
+from see_in_pairs.files import content_hash, read_json
 from see_in_pairs.runs import RunFolder
 
 if TYPE_CHECKING:
@@ -70,16 +71,20 @@ def evaluate(config: EvaluateConfig, out: Path | str, *, report: Report | None =
         raise InputError("calibrate_on: evaluate() writes records only; call evaluate_with_reports()")
     config = config.model_copy(update={"model": pin_revision(config.model)})
     cohort = Cohort.load(Path(config.cohort))
-    arms = prepare_examples(config, cohort)
+    arms = prepare_examples(config, cohort, quiet)
     _refuse_useless_prefix_cache(config, arms.examples)
     identity = config.model_dump(exclude=MAY_CHANGE) | {"cohort_hash": cohort.hash, "prompt_hash": prompt_hash(config.prompts)}
     identity["other_cohort_hashes"] = other_cohort_hashes(config)
+    if config.wordings:
+        identity["wordings_hash"] = content_hash([prompt_hash(condition.prompts) for condition in arms.conditions.values()])
     identity["weights_hash"] = weights_hash(config.model.name, config.model.revision)
     identity["batch_size"] = begun_with = batch_size_of_shards(config.batch_size, Path(out))
     with RunFolder(Path(out), "evaluate", identity, seed=config.seed, inputs=[cohort.folder / "cohort.parquet"]) as run:
         preflight(cohort, run, config.allow, config.seed, quiet, splits=[config.split])
         arms.write_references(config, cohort, run, quiet)
-        log(f"score {len(next(iter(arms.examples.values())))} items in {len(arms.examples)} arm(s) with '{config.model.name}'", quiet)
+        what = "items" if cohort.questions is None else "questions"
+        number, conditions = len(next(iter(arms.examples.values()))), plural(len(arms.examples), "condition")
+        log(f"score {number} {what} in {conditions} with '{config.model.name}'", quiet)
         run.manifest |= {"batch_size_used": config.batch_size} | config.model_dump(include=MAY_CHANGE)
         run.save()
 
@@ -91,9 +96,9 @@ def evaluate(config: EvaluateConfig, out: Path | str, *, report: Report | None =
         stamps = verify_images(cohort, arms.images(), run.path / SHARDS)
         scores = scorer.score_arms(arms.examples)
         save_stamps(stamps, run.path / SHARDS)
-        tables = [_rows(config, cohort, arm, arms.examples[run_id(arm)], scores[run_id(arm)]) for arm in config.arms]
-        records = Records(pd.concat(tables, ignore_index=True), tuple(cohort.info.positive), cohort.info.healthy)
-        not_scored = int(records.table["p_positive"].isna().sum())
+        tables = [_rows(config, cohort, one, arms.examples[name], scores[name]) for name, one in arms.conditions.items()]
+        records = Records(pd.concat(tables, ignore_index=True), *_classes(cohort))
+        not_scored = sum(not np.isfinite(list(logp.values())).all() for logp in records.table["logp"])
         run.count("not_scored", not_scored)
         if config.generate:
             run.count("unparsed", int((records.table["parsed"] == UNPARSED).sum()))
@@ -138,15 +143,36 @@ def training_columns(model: str) -> dict[str, Any]:
     return {"train_arm": training.get("train_arm", ""), "train_seed": training.get("train_seed"), "n_train": training.get("n_train")}
 
 
-def _rows(config: EvaluateConfig, cohort: Cohort, arm: ArmConfig, examples: Sequence[Example], scores: pd.DataFrame) -> pd.DataFrame:
+def _classes(cohort: Cohort) -> tuple[tuple[str, ...], str, dict[str, tuple[str, ...]]]:
+    """The labels to detect, the healthy one, and the scales of ordinal questions, as records name them."""
+    if cohort.questions is None:
+        return tuple(cohort.info.positive), cohort.info.healthy, {}
+    answers = binary_answers(cohort.questions)
+    positive, negative = ((), "") if answers is None else ((answers[0],), answers[1])
+    return positive, negative, scales_of(cohort.questions)
+
+
+def _rows(config: EvaluateConfig, cohort: Cohort, condition: Condition, examples: Sequence[Example], scores: pd.DataFrame) -> pd.DataFrame:
     """Put the scores and the items' own columns into the columns of the records."""
     import pandas as pd
-    from scipy.special import logsumexp, softmax
+    from scipy.special import logsumexp
 
-    items = cohort.table.set_index("item_id")
+    items, arm = cohort.table.set_index("item_id"), condition.arm
     queries = items.loc[[example.item_id for example in examples]]
-    logp = scores[list(config.prompts.answers)].to_numpy()
-    table = pd.DataFrame(
+    logp = [dict(zip(example.answers, row, strict=True)) for example, row in zip(examples, scores["logp"], strict=True)]
+    total = np.array([logsumexp(list(row.values())) for row in logp])
+    answers, labels = [example.answer for example in examples], queries["label"].to_numpy()
+    about: dict[str, Any] = {"question_id": "", "finding": cohort.info.finding, "scale": "binary"}
+    positive: list[str | None] = [condition.prompts.positive] * len(examples)
+    if cohort.questions is not None:
+        asked = cohort.questions.set_index(["item_id", "question_id"]).loc[[example.key for example in examples]]
+        about = {"question_id": [example.question_id for example in examples]}
+        about |= {column: asked[column].to_numpy() for column in ("finding", "scale")}
+        positive = [choices[0] if scale == "binary" else None for choices, scale in zip(asked["choices"], asked["scale"], strict=True)]
+        labels = np.array(answers, dtype=object)
+    # within the closed set; NaN where no answer of it is the positive one
+    p_positive = [np.nan if word is None else np.exp(row[word] - mass) for word, row, mass in zip(positive, logp, total, strict=True)]
+    return pd.DataFrame(
         {
             "run_id": run_id(arm),
             "arm": arm.arm,
@@ -154,20 +180,25 @@ def _rows(config: EvaluateConfig, cohort: Cohort, arm: ArmConfig, examples: Sequ
             "item_id": queries.index.to_numpy(),
             "patient_id": queries["patient_id"].to_numpy(),
             "site": queries["site"].to_numpy(),
-            "label": queries["label"].to_numpy(),
+            "label": labels,
+            **about,
+            "answer": answers,
+            "wording": condition.wording,
             "reference_ids": [list(example.reference_ids) for example in examples],
             "reference_strategy": arm.strategy,
             "reference_patient_ids": [list(example.reference_patient_ids) for example in examples],
             "seed": config.seed,
-            "p_positive": softmax(logp, axis=1)[:, 0],
-            "logp": [dict(zip(config.prompts.answers, row, strict=True)) for row in logp.tolist()],
-            "mass_outside": np.maximum(0.0, -np.expm1(logsumexp(logp, axis=1))),
+            "p_positive": p_positive,
+            "logp": logp,
+            "mass_outside": np.maximum(0.0, -np.expm1(total)),
             "generated": scores["generated"].to_numpy(),
-            "parsed": [None if text is None else parse_answer(text, config.prompts.answers) for text in scores["generated"]],
+            "parsed": [
+                None if text is None else parse_answer(text, example.answers)
+                for text, example in zip(scores["generated"], examples, strict=True)
+            ],
             "score_seconds": scores["score_seconds"].to_numpy(),
         }
-    )
-    return table[list(COLUMNS)].astype(dict.fromkeys(MAY_LACK, "Int64"))
+    )[list(COLUMNS)].astype(dict.fromkeys(MAY_LACK, "Int64"))
 
 
 def _advice(config: EvaluateConfig) -> str:

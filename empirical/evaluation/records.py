@@ -177,7 +177,7 @@ def read_records(path: Path | str) -> Records:
         scales = {question: tuple(choices) for question, choices in names.get("scales", {}).items()}
         frame = _with_earlier(frame)
         _validate(frame, source=str(path))
-        frame["logp"] = [dict(pairs) for pairs in frame["logp"]]
+        frame["logp"] = frame["logp"].map(dict)
         for column in ("reference_ids", "reference_patient_ids"):
             frame[column] = [list(ids) for ids in frame[column]]
         return Records(_null_off_the_shelf(frame), positive, healthy, scales)

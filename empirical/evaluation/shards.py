@@ -11,6 +11,7 @@ from empirical.arms.build import prompt_words
 from empirical.arms.images import content_key, image_source
 from empirical.cohorts import Cohort
 from empirical.evaluation.config import EvaluateConfig
+from empirical.evaluation.examples import conditions_of
 from empirical.prompts.example import Example
 from empirical.prompts.templates import PromptConfig, prompt_hash
 from empirical.vlm.out_of_memory import largest_that_fits, reduce_memory_advice, runs_in_memory
@@ -37,23 +38,24 @@ class ItemKeys:
 
     def __init__(self, config: EvaluateConfig, cohort: Cohort) -> None:
         self.config, self.cohort = config, cohort
-        refuse_other_prompts(config.model, config.prompts, config.allow_other_prompt)
+        for condition in conditions_of(config):
+            refuse_other_prompts(config.model, condition.prompts, config.allow_other_prompt)
 
     def key(self, example: Example) -> str:
         """Hash the ordered image hashes, the prompt, and everything that all items share (`context`)."""
         words = [[part.kind, part.text] for part in example.parts]
-        return content_hash([self.context, words, [self._content_of(image) for image in example.images]])
+        return content_hash([self.context, words, [self._content_of(image) for image in example.images], example.answers])
 
     @cached_property
     def context(self) -> list[Any]:
-        """Weights and adapter, template and pixel budget (the files of the model), number format, attention backend, answers."""
+        """Weights and adapter, template and pixel budget (the files of the model), number format, attention backend, scorer."""
         from empirical.vlm.loading import dtype_of
         from empirical.vlm.model_id import files_hash, training_record
 
         model, config = self.config.model, self.config
         files = [model.name, model.revision, files_hash(model.name, model.revision), training_record(model.name).get("parity", {})]
         numbers = [str(dtype_of(model)), model.attention, model.image_processor]
-        return [files, numbers, config.prompts.answers, config.spaced, config.generate and config.max_new_tokens]
+        return [files, numbers, config.spaced, config.generate and config.max_new_tokens]
 
     def _content_of(self, image: str) -> str:
         """The hash of an image; a synthetic one (noise, a blank) is made from its name, which then serves as its hash."""
@@ -114,7 +116,7 @@ class ShardScorer:
         raise InputError(f"out of memory with batch_size {self.config.batch_size}; {fits} fits: {advice}")
 
     def score_arm(self, name: str, examples: Sequence[Example]) -> pd.DataFrame:
-        """Score all items of an arm, in the order of the examples: a column per answer, ``generated``, ``score_seconds``."""
+        """Score all items of an arm, in the order of the examples: ``logp`` (of its answers), ``generated``, ``score_seconds``."""
         import pandas as pd
 
         from empirical.vlm.inference.batch_scorer import order_by_prefix
@@ -147,8 +149,8 @@ class ShardScorer:
 
         values, seconds = self._batch_scorer.scores(examples)
         replies = self._batch_scorer.generate(examples, self.config.max_new_tokens) if self.config.generate else [None] * len(examples)
-        table = pd.DataFrame(values, columns=list(self.config.prompts.answers))
-        return table.assign(generated=pd.Series(replies, dtype=object), score_seconds=seconds)
+        logp = [list(row[: len(example.answers)]) for row, example in zip(values, examples, strict=True)]
+        return pd.DataFrame({"logp": logp, "generated": pd.Series(replies, dtype=object), "score_seconds": seconds})
 
     @cached_property
     def _batch_scorer(self) -> BatchScorer:
@@ -165,7 +167,8 @@ class ShardScorer:
         if config.threads is not None:
             torch.set_num_threads(config.threads)
         vlm = load_vlm(config.model)
-        refuse_special_tokens(vlm.processor, config.prompts, prompt_words(self.cohort, config.prompts))
+        for condition in conditions_of(config):
+            refuse_special_tokens(vlm.processor, condition.prompts, prompt_words(self.cohort, condition.prompts))
         encoder = Encoder(vlm.processor, vlm.family, image_source(self.cohort))
         refuse_odd_shapes(encoder, self.cohort, self._shown)
         if config.doctor:
@@ -173,7 +176,7 @@ class ShardScorer:
             require(diagnosis)
             if self._diagnosed is not None:
                 self._diagnosed(diagnosis)
-        return BatchScorer(vlm, encoder, config.prompts.answers, config.batch_size, config.speed, config.spaced)
+        return BatchScorer(vlm, encoder, None, config.batch_size, config.speed, config.spaced)
 
 
 def refuse_other_prompts(model: ModelConfig, prompts: PromptConfig, allow_other_prompt: bool = False) -> None:

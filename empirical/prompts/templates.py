@@ -5,22 +5,25 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 
 from pydantic import Field, model_validator
 
-from see_in_pairs.configs import StrictConfig
+from empirical.prompts.wordings import LONGEST_PROMPT, bundled_sets, read_set, wording_text
+from see_in_pairs.configs import StrictConfig, unset
 from see_in_pairs.errors import InputError, did_you_mean, first_few
 from see_in_pairs.files import content_hash, read_text
 
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
-WORDS = ("modality", "finding", "answers", "control")
+WORDS = ("modality", "question", "finding", "answers", "control")
 IMAGES = ("query", "reference")
 
-LONGEST_PROMPT, LONGEST_ANSWER = 20_000, 500
-"""Characters; a model reads them once for every item."""
+QUESTION = "Does the query show {finding}?"
+"""What stands for ``{question}`` where a cohort asks for one finding."""
+
+LONGEST_ANSWER = 500  # characters
 
 
 class PromptConfig(StrictConfig):
@@ -38,8 +41,10 @@ class PromptConfig(StrictConfig):
         Prompt of the arm ``unlabelled``: as `pair`, but without saying that the reference is healthy.
     text : str
         Prompt of the arm ``text``: the comparative wording without a reference.
+    question_only : str, optional
+        Prompt of the arm ``question_only``, without any image; by default the bundled ``question_only``.
     positive, negative : str
-        The answers for 'the finding is present' and 'it is absent'.
+        The answers for 'the finding is present' and 'it is absent'. Where a cohort asks several questions, each has its own answers.
     """
 
     single: str = "single"
@@ -47,6 +52,7 @@ class PromptConfig(StrictConfig):
     reversed: str = "pair_query_first"
     unlabelled: str = "unlabelled"
     text: str = "text"
+    question_only: str | None = Field(default=None, exclude_if=unset)
     positive: str = Field(default="yes", max_length=LONGEST_ANSWER)
     negative: str = Field(default="no", max_length=LONGEST_ANSWER)
 
@@ -63,6 +69,24 @@ class PromptConfig(StrictConfig):
     def answers(self) -> tuple[str, str]:
         """The closed set of answers, the positive one first."""
         return (self.positive, self.negative)
+
+    def wording(self, name: str) -> str:
+        """Name the prompt of one of the wordings of arms (`empirical.arms.catalogue.Wording`)."""
+        found: str | None = getattr(self, name)
+        return name if found is None else found
+
+
+def listed(answers: Sequence[str]) -> str:
+    """List answers in words, as a prompt does.
+
+    Examples
+    --------
+    >>> listed(["yes", "no"]), listed(["none", "mild", "severe"]), listed(["left, upper", "right"])
+    ('yes or no', 'none, mild or severe', 'one of: left, upper; right')
+    """
+    if (len(answers) > 2 and any(" or " in answer for answer in answers)) or any("," in answer for answer in answers):
+        return f"one of: {'; '.join(answers)}"
+    return f"{', '.join(answers[:-1])} or {answers[-1]}"
 
 
 def normalised_answer(text: str) -> str:
@@ -85,7 +109,9 @@ class Part:
 
 
 def prompt_text(name: str) -> str:
-    """Read a prompt file, bundled or by its path; keep placeholders, remove the final newline."""
+    """Read a prompt: a bundled file, a path, or a text of a wording (``SET/NAME:PLACE``); keep placeholders, remove the final newline."""
+    if (text := wording_text(name)) is not None:
+        return text
     bundled = resources.files("empirical.prompts") / "texts"
     known = sorted(entry.name.removesuffix(".txt") for entry in bundled.iterdir() if entry.name.endswith(".txt"))
     if name in known:
@@ -102,8 +128,31 @@ def prompt_text(name: str) -> str:
     return text
 
 
-def render(template: str, words: Mapping[str, str], references: int) -> tuple[Part, ...]:
+def wordings_named(names: tuple[str, ...], prompts: PromptConfig) -> dict[str, tuple[PromptConfig, frozenset[str]]]:
+    """Find wordings by ``SET/NAME``, ``SET/KIND`` or ``SET``: for each its prompts, and which texts are its own.
+
+    Places without a text of its own keep that of `prompts`, and no arm that needs it is shown in this wording.
+    """
+    found: dict[str, tuple[PromptConfig, frozenset[str]]] = {}
+    for asked in names:
+        first, _, last = asked.rpartition("/")
+        own = asked in bundled_sets() or asked.endswith((".yaml", ".yml"))
+        where, which = (asked, "") if own or not first else (first, last)
+        wordings = read_set(where)
+        chosen = [one for key, one in wordings.items() if which in ("", key, one.kind)]
+        if not chosen:
+            known = [*wordings, *dict.fromkeys(one.kind for one in wordings.values())]
+            raise InputError(f"wordings '{asked}': {where} has no '{which}' (it has {first_few(known, 12)}){did_you_mean(which, known)}")
+        for one in chosen:
+            places = {place: f"{one.name}:{place}" for place in one.texts}
+            found[one.name] = prompts.model_copy(update=places), frozenset(one.texts)
+    return found
+
+
+def render(template: str, words: Mapping[str, str], references: int, query: bool = True) -> tuple[Part, ...]:
     """Fill in a prompt's words and split it at its images: parts in the order in which the model reads them.
+
+    Without ``question`` among the words, `QUESTION` is asked.
 
     Examples
     --------
@@ -111,6 +160,7 @@ def render(template: str, words: Mapping[str, str], references: int) -> tuple[Pa
     ['reference', 'reference', 'text', 'query', 'text']
     """
     parts: list[Part] = []
+    words = {"question": QUESTION.replace("{finding}", words.get("finding", ""))} | dict(words)
     for index, piece in enumerate(PLACEHOLDER.split(template)):
         if index % 2 == 0:
             _add_text(parts, piece)
@@ -121,8 +171,9 @@ def render(template: str, words: Mapping[str, str], references: int) -> tuple[Pa
         else:
             raise InputError(f"prompt has an unknown place {{{piece}}}; known: {first_few([*IMAGES, *WORDS], limit=9)}")
     queries = sum(part.kind == "query" for part in parts)
-    if queries != 1:
-        raise InputError(f"a prompt shows the query exactly once; this one has {queries} places {{query}}")
+    if queries != query:
+        times = "exactly once" if query else "not at all in this arm"
+        raise InputError(f"a prompt shows the query {times}; this one has {queries} places {{query}}")
     places = template.count("{reference}")
     if places != (references > 0):
         raise InputError(f"the prompt has {places} places {{reference}}, the arm shows {references} reference image(s)")
@@ -138,5 +189,7 @@ def _add_text(parts: list[Part], text: str) -> None:
 
 def prompt_hash(config: PromptConfig) -> str:
     """Hash the prompt texts and answers of a config, but not the file names, so that training and evaluation can be compared."""
-    texts = [config.single, config.pair, config.reversed, config.unlabelled, config.text]
-    return content_hash([*map(prompt_text, texts), *config.answers])
+    names = [config.single, config.pair, config.reversed, config.unlabelled, config.text]
+    texts = [prompt_text(name).replace("{question}", QUESTION) for name in names]  # as before prompts had this place
+    own = [] if config.question_only is None else [prompt_text(config.question_only)]
+    return content_hash([*texts, *own, *config.answers])

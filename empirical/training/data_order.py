@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
@@ -55,22 +55,30 @@ class TrainingData:
     extra_healthy: int = 0  # references that are shown as further cases
 
 
-def training_plan(cohort: Cohort, order: DataOrder, left_out: frozenset[str] = frozenset()) -> list[str]:
-    """List the item ids in the order in which they are shown, ``order.rows`` of them."""
+def training_plan(cohort: Cohort, order: DataOrder, left_out: frozenset[str] = frozenset()) -> list[tuple[str, str]]:
+    """List items and questions in the order in which they are shown, ``order.rows`` of them."""
     # From a separate generator, before the first step: a resumed run gets the same list, even if other code has drawn random numbers, and
     # the Trainer skips the batches that were seen (see `AnswerTrainer._get_train_sampler`).
     rng = np.random.default_rng(np.random.SeedSequence(order.seed, spawn_key=(1,)))
     easy, items, _ = _parts(cohort, order, left_out, rng)
-    plan = list(easy)[: order.rows]
+    plan, rows = _asked(cohort, easy)[: order.rows], _asked(cohort, list(items["item_id"]))
     while len(plan) < order.rows:
-        plan += list(rng.permutation(items["item_id"].to_numpy(dtype=object)))
+        plan += [rows[place] for place in rng.permutation(len(rows))]
     return plan[: order.rows]
 
 
-def validation_items(cohort: Cohort, order: DataOrder, left_out: frozenset[str] = frozenset()) -> list[str]:
-    """List the items of the training patients that validate, which the plan does not show; none without a share for them."""
+def validation_items(cohort: Cohort, order: DataOrder, left_out: frozenset[str] = frozenset()) -> list[tuple[str, str]]:
+    """List items and questions of the training patients that validate, which the plan does not show; none without a share for them."""
     rng = np.random.default_rng(np.random.SeedSequence(order.seed, spawn_key=(1,)))
-    return list(_parts(cohort, order, left_out, rng)[2]["item_id"])
+    return _asked(cohort, list(_parts(cohort, order, left_out, rng)[2]["item_id"]))
+
+
+def _asked(cohort: Cohort, items: list[str]) -> list[tuple[str, str]]:
+    """Keys of the examples of items (`Example.key`): one for each question, or for the one that a cohort without questions asks."""
+    if cohort.questions is None:
+        return [(item, "") for item in items]
+    questions = cohort.questions.groupby("item_id", sort=False)["question_id"].apply(list)
+    return [(item, question) for item in items for question in questions[item]]
 
 
 def _parts(
@@ -109,17 +117,19 @@ def planned_examples(cohort: Cohort, order: DataOrder, arm: ArmConfig, prompts: 
         assignment = assign_references(cohort, "train", beside, seed=order.seed, model=model)
     left_out = frozenset[str]() if assignment is None else assignment.left_out
     plan, validating = (items(cohort, order, left_out) for items in (training_plan, validation_items))
-    examples = [built[draw][item_id] for item_id, draw in zip(plan, draws_of(plan, draws), strict=True)]
+    examples = [built[draw][key] for key, draw in zip(plan, draws_of(plan, draws), strict=True)]
     queries = cohort.queries("train")
-    patients = queries.loc[queries["item_id"].isin({*plan, *validating}), "patient_id"].nunique()
+    patients = queries.loc[queries["item_id"].isin({item for item, _ in (*plan, *validating)}), "patient_id"].nunique()
     extra: list[str] = []
     if arm.extra_healthy is not None and assignment is not None:
         references = assignment.references()
-        extra = list(dict.fromkeys(reference for item_id in dict.fromkeys(plan) for reference in references[item_id]))
+        extra = list(dict.fromkeys(reference for item_id in dict.fromkeys(item for item, _ in plan) for reference in references[item_id]))
+        if cohort.questions is not None:
+            raise InputError(f"extra_healthy: {cohort.folder} asks several questions, which a healthy case does not answer; leave it out")
         healthy = set(queries.loc[queries["label"] == cohort.info.healthy, "item_id"])
         easy, _ = split_by_difficulty(queries, order.curriculum)
         examples = _with_extra_healthy(examples, healthy - set(easy), extra, order.seed)
-    return TrainingData(assignment, examples, [built[0][item_id] for item_id in validating], int(patients), len(extra))
+    return TrainingData(assignment, examples, [built[0][key] for key in validating], int(patients), len(extra))
 
 
 def _with_extra_healthy(examples: list[Example], healthy: set[str], extra: list[str], seed: int) -> list[Example]:
@@ -151,7 +161,7 @@ def augmented_rows(examples: Sequence[Example], augmentation: AugmentationConfig
     return rows
 
 
-def draws_of(plan: Sequence[str], draws: int) -> list[int]:
+def draws_of(plan: Sequence[Hashable], draws: int) -> list[int]:
     """Number the reference that each item of a plan is shown with: how often the item was shown before, modulo `draws`.
 
     Examples
@@ -159,7 +169,7 @@ def draws_of(plan: Sequence[str], draws: int) -> list[int]:
     >>> draws_of(["a", "b", "b", "a", "a"], draws=2)
     [0, 0, 1, 1, 0]
     """
-    times_shown: Counter[str] = Counter()
+    times_shown: Counter[Hashable] = Counter()
     numbers = []
     for item in plan:
         numbers.append(times_shown[item] % draws)

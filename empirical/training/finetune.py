@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 import shutil
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from empirical.arms import assign_references, build_examples
-from empirical.arms.build import checked_queries, prompt_words
+from empirical.arms.build import checked_queries, prompt_words, refuse_classes_without_cases
 from empirical.audit.preflight import preflight, save_alignment, save_references
 from empirical.cohorts import Cohort
 from empirical.prompts.example import Example
@@ -80,6 +80,7 @@ def finetune(config: FinetuneConfig, out: Path | str, *, quiet: bool = False) ->
     config = config.model_copy(update={"model": pin_revision(config.model)})
     cohort = Cohort.load(Path(config.cohort))
     checked_queries(cohort, "train")
+    refuse_classes_without_cases(cohort)
     identity = config.model_dump() | {"cohort_hash": cohort.hash, "prompt_hash": prompt_hash(config.prompts)}
     identity["weights_hash"] = weights_hash(config.model.name, config.model.revision)
     identity |= launched()
@@ -133,8 +134,10 @@ def _train(config: FinetuneConfig, cohort: Cohort, run: RunFolder, quiet: bool) 
     validation = _validation_examples(config, cohort, run, data.validation)
     for name, rows in (("plateau_loss", examples), ("validation_plateau_loss", validation)):
         if rows is not None:
-            answers = Counter(example.answer for example in rows)
-            run.manifest[name] = plateau_loss(answers, lambda answer: len(encoder.answer_ids(answer)) + 1)
+            answers: dict[str, Counter[str]] = {}
+            for example in rows:
+                answers.setdefault(example.question_id, Counter())[example.answer] += 1
+            run.manifest[name] = plateau_loss(list(answers.values()), lambda answer: len(encoder.answer_ids(answer)) + 1)
     refuse_odd_shapes(getattr(encoder, "plain", encoder), cohort, [*examples, *(validation or ())])
 
     def longest() -> list[Example]:
@@ -170,20 +173,19 @@ def _train(config: FinetuneConfig, cohort: Cohort, run: RunFolder, quiet: bool) 
     trainer.accelerator.wait_for_everyone()
 
 
-def plateau_loss(answers: Mapping[str, int], tokens: Callable[[str], int]) -> float:
+def plateau_loss(answers: Sequence[Mapping[str, int]], tokens: Callable[[str], int]) -> float:
     """Compute the loss of a model that knows how often each answer is right, but ignores the pictures: many trainings start there.
 
-    `answers` counts the answers that are shown, `tokens` is the number of tokens with loss in an answer, its end included. The first
-    of them has the answer's whole loss; the others follow from it at no loss.
+    `answers` counts the answers that are shown, for each question; `tokens` is the number of tokens with loss in an answer, its end
+    included. The first of them has the answer's whole loss; the others follow from it at no loss.
 
     Examples
     --------
-    >>> round(plateau_loss({"yes": 16, "no": 16}, lambda answer: 2), 4)  # ln 2 / 2
+    >>> round(plateau_loss([{"yes": 16, "no": 16}], lambda answer: 2), 4)  # ln 2 / 2
     0.3466
     """
-    total = sum(answers.values())
-    surprise = sum(count * math.log(total / count) for count in answers.values())
-    return surprise / sum(count * tokens(answer) for answer, count in answers.items())
+    surprise = sum(count * math.log(sum(of.values()) / count) for of in answers for count in of.values())
+    return surprise / sum(count * tokens(answer) for of in answers for answer, count in of.items())
 
 
 def _check_model(config: FinetuneConfig, vlm: VisionLanguageModel, run: RunFolder) -> None:
@@ -232,6 +234,8 @@ def _write_plan(config: FinetuneConfig, cohort: Cohort, run: RunFolder, data: Tr
     examples = data.examples
     item_ids = [example.item_id for example in examples]
     table = pd.DataFrame({"item_id": item_ids, "reference_ids": [list(example.reference_ids) for example in examples]})
+    if cohort.questions is not None:
+        table.insert(1, "question_id", [example.question_id for example in examples])
     table.insert(0, "step", table.index // max(1, len(table) // config.steps))
     write_parquet(run.path / "plan.parquet", table)
     queries = cohort.queries("train")

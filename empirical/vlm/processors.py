@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from empirical.vlm.config import ModelConfig
 
 TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model", "sentencepiece.bpe.model")
-WORDINGS = ("single", "pair", "reversed", "unlabelled", "text")
+WORDINGS = ("single", "pair", "reversed", "unlabelled", "text", "question_only")
 VIDEO_OR_AUDIO = ("video_processor", "audio_processor")
 
 MOST_LETTERS = 2**20
@@ -106,9 +106,10 @@ def refuse_special_tokens(processor: ProcessorMixin, prompts: PromptConfig, word
     """Refuse prompts, or words for them, that contain a token with which the model marks images or turns."""
     tokens = {token.content for token in processor.tokenizer.added_tokens_decoder.values() if token.special}
     tokens |= {token for token in (getattr(processor, "image_token", None), getattr(processor, "boi_token", None)) if token}
-    texts = {f"prompts.{place}: '{getattr(prompts, place)}'": prompt_text(getattr(prompts, place)) for place in WORDINGS}
+    texts = {f"prompts.{place}: '{prompts.wording(place)}'": prompt_text(prompts.wording(place)) for place in WORDINGS}
     texts |= {f"the answer prompts.{place}": getattr(prompts, place) for place in ("positive", "negative")}
     texts |= {f"the cohort's {word} (cohort.json)": words[word] for word in ("modality", "finding", "control") if word in words}
+    texts |= {"a question or choice of the cohort (questions.parquet)": words["question"]} if "question" in words else {}
     for place, text in texts.items():
         for token in sorted(tokens, key=len, reverse=True):
             if token.strip() and token in text:

@@ -16,8 +16,9 @@ LANGUAGE_PROJECTIONS = "(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj
 
 
 def process(processor: Any, texts: list[str], images: list[list[Any]], options: dict[str, Any]) -> Batch:
-    """Call a processor on several prompts with their images."""
-    return dict(processor(text=texts, images=images, return_tensors="pt", **options))
+    """Call a processor on several prompts with their images, or on prompts without any."""
+    shown = images if any(images) else None
+    return dict(processor(text=texts, images=shown, return_tensors="pt", **options))
 
 
 def split_images(batch: Batch) -> list[torch.Tensor]:

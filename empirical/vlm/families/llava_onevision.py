@@ -20,7 +20,7 @@ PER_IMAGE = ("pixel_values", "image_sizes")
 def process(processor: Any, texts: list[str], images: list[list[Any]], options: dict[str, Any]) -> Batch:
     """Call the processor so that it tiles no image: ``batch_num_images`` has one entry for the whole batch, of at least 2."""
     flat = [image for row in images for image in row]
-    if len(flat) > 1:
+    if len(flat) != 1:
         return process_rows(processor, texts, [flat], options)
     doubled = process_rows(processor, texts * 2, [flat * 2], options)  # a single image is processed with a copy, which is then removed
     return {

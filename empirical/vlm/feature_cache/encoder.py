@@ -35,6 +35,8 @@ class CachedEncoder(Encoder):
         """
         import torch
 
+        if not any(example.images for example in examples):
+            return super().prompts(examples, side)
         cache = self.feature_cache
         cache.add((item for example in examples for item in example.images), self.plain)
         indices = [cache.index_of(item) for example in examples for item in example.images]

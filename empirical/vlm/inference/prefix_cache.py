@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 def shared_prefix(example: Example) -> Hashable | None:
     """Return a key of what a prompt shows before its query; None when no reference precedes it, or one follows it."""
     kinds = [part.kind for part in example.parts]
+    if "query" not in kinds:
+        return None
     before, after = example.parts[: kinds.index("query")], kinds[kinds.index("query") + 1 :]
     if "reference" not in kinds[: len(before)] or "reference" in after:
         return None

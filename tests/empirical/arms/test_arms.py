@@ -26,7 +26,10 @@ from empirical.training.finetune import finetune
 from see_in_pairs.errors import InputError
 
 RELATIVE: dict[str, Any] = {"strategy": "demographic", "columns": ["family"], "caliper": {}}
-CONTROLS = ["duplicate", "blank", "noise", "fixed", "diseased", "wrong_modality", "reversed", "unlabelled", "text", "reference_only"]
+CONTROLS = [
+    "duplicate", "blank", "noise", "fixed", "diseased", "wrong_modality", "reversed", "unlabelled", "text", "question_only",
+    "reference_only",
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -74,9 +77,10 @@ def test_every_arm_shows_every_query_once_and_asks_about_it(phantom: Cohort, ski
     assert [example.answer for example in examples] == ["yes" if label != "healthy" else "no" for label in queries["label"]]
     for example in examples:
         kinds = [part.kind for part in example.parts if part.kind != "text"]
-        assert kinds.count("query") == 1 and len(kinds) == len(example.images)
-        query = example.images[kinds.index("query")]
-        assert query == (example.item_id if arm != "reference_only" else f"//blank//0//{example.item_id}")
+        assert kinds.count("query") == (arm != "question_only") and len(kinds) == len(example.images)
+        if arm != "question_only":
+            query = example.images[kinds.index("query")]
+            assert query == (example.item_id if arm != "reference_only" else f"//blank//0//{example.item_id}")
         assert len(example.reference_patient_ids) == len(example.reference_ids)
         assert "Does the query show a nodule? Answer yes or no." in words(example)
 
@@ -98,11 +102,11 @@ def test_controls_show_what_their_names_say(phantom: Cohort, skin: Cohort) -> No
         (elsewhere,) = shown["wrong_modality"][item].reference_ids
         assert elsewhere.startswith("skin-") and elsewhere not in items.index
         assert shown["wrong_modality"][item].reference_patient_ids[0].startswith("skin-")
-        assert shown["blank"][item].reference_ids == shown["noise"][item].reference_ids == ()
+        assert shown["blank"][item].reference_ids == shown["noise"][item].reference_ids == shown["question_only"][item].images == ()
     for arm, examples in shown.items():
         said = words(examples[item])
-        assert ("healthy" in said) == (arm not in ("single", "unlabelled"))
-        assert ("Compare" in said) == (arm != "single")
+        assert ("healthy" in said) == (arm not in ("single", "unlabelled", "question_only"))
+        assert ("Compare" in said) == (arm not in ("single", "question_only"))
 
 
 @pytest.mark.parametrize("arm", ["pair", "reversed", "text"])

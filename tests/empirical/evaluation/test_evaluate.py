@@ -304,11 +304,12 @@ def test_the_key_of_an_item_holds_what_its_score_stands_on(phantom: Cohort) -> N
             "dtype": {"model": {"dtype": "bfloat16"}},
             "attention": {"model": {"attention": "eager"}},
             "pixels": {"model": {"image_processor": {"size": {"longest_edge": 32}}}},
-            "answers": {"prompts": {"positive": "present"}},
             "spaced": {"spaced": True},
         }.items()
     }
-    keys = [scorer.key(pair[0]) for scorer in scorers.values()] + [scorers["plain"].key(other) for other in (pair[1], swapped, reworded)]
+    answered = replace(pair[0], answers=("present", "no"))
+    others = (pair[1], swapped, reworded, answered, replace(pair[0], answers=pair[0].answers[::-1]))
+    keys = [scorer.key(pair[0]) for scorer in scorers.values()] + [scorers["plain"].key(other) for other in others]
     assert len(set(keys)) == len(keys)
     assert scorers["plain"].key(pair[0]) == ItemKeys(settings(phantom), phantom).key(pair[0])
 
@@ -407,9 +408,9 @@ def test_items_that_share_references_are_read_together_and_given_back_in_their_o
         ShardScorer(settings(phantom, batch_size=4, speed=speed), phantom, tmp_path / name, True).score_arm("pair", mixed)
         for name, speed in {"fast": {}, "plain": PLAIN.model_dump()}.items()
     ]
-    assert np.allclose(*(table[["yes", "no"]].to_numpy() for table in tables), atol=1e-5)
-    one = [evaluate_alone(phantom, example) for example in mixed[:3]]
-    assert np.allclose(tables[0]["yes"].to_numpy()[:3], one, atol=1e-5)
+    fast, plain = (np.array(table["logp"].tolist()) for table in tables)
+    assert fast.shape == (len(mixed), 2) and np.allclose(fast, plain, atol=1e-5)
+    assert np.allclose(fast[:3, 0], [evaluate_alone(phantom, example) for example in mixed[:3]], atol=1e-5)
 
 
 def evaluate_alone(phantom: Cohort, example: Example) -> float:

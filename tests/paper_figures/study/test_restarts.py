@@ -98,7 +98,7 @@ def test_without_a_rule_a_study_of_an_earlier_version_goes_on(tmp_path: Path, mo
 ])  # fmt: skip
 def test_the_plateau_is_the_loss_of_class_frequencies_alone(counts: dict[str, int], tokens: dict[str, int], expected: float) -> None:
     """No constant answer probabilities have a lower loss: brute force over a grid, where there are two classes."""
-    found = plateau_loss(counts, tokens.__getitem__)
+    found = plateau_loss([counts], tokens.__getitem__)
     assert found == pytest.approx(expected)
     if len(counts) == 2:
         (first, a), (second, b) = counts.items()

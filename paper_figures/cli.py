@@ -13,6 +13,7 @@ from empirical.commands.benchmark import app as benchmark
 from empirical.commands.cohort import app as cohort
 from empirical.commands.models import ListingArms, doctor, evaluate, finetune, pretrain, pretrain_grid
 from empirical.commands.references import references
+from paper_figures.commands.bridge import bridge
 from paper_figures.commands.compare import compare
 from paper_figures.commands.components import components
 from paper_figures.commands.configs import app as configs
@@ -86,7 +87,8 @@ app.command(rich_help_panel=IMAGES)(observers)
 app.command(rich_help_panel=MODELS)(doctor)
 for trained in (finetune, evaluate):
     app.command(cls=ListingArms, rich_help_panel=MODELS)(trained)
-app.command(rich_help_panel=MODELS)(study)
+for grid in (study, bridge):
+    app.command(rich_help_panel=MODELS)(grid)
 app.add_typer(analyse, name="analyse", rich_help_panel=MODELS)
 app.add_typer(benchmark, name="benchmark", rich_help_panel=MODELS)
 app.command(rich_help_panel=MODELS)(pretrain)

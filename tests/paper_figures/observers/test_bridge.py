@@ -36,13 +36,13 @@ STUDY: dict[str, Any] = {
         "random": {"arm": "pair", "references": {"strategy": "random"}},
         "made-alone": {"arm": "reference_only", "references": FAMILY},
     },
-    "training": {"method": "full", "steps": 2, "batch_size": 4, "threads": 1, "doctor": False},
+    "training": {"method": "full", "steps": 4, "batch_size": 4, "threads": 1, "doctor": False},
     "evaluation": {"batch_size": 40, "threads": 1, "doctor": False},
     "comparisons": [["made", "single"], ["random", "single"], ["made", "duplicate"]],
     "keep_models": False,
     "blocks": [
-        {"part": "first", "arms": ["single", "duplicate", "made", "made-alone"], "n_train": ["all"], "seeds": [0, 1]},
-        {"part": "second", "arms": ["random"], "n_train": ["all"], "seeds": [0, 1]},
+        {"part": "first", "arms": ["single", "duplicate", "made", "made-alone"], "n_train": [4], "seeds": [0, 1]},
+        {"part": "second", "arms": ["random"], "n_train": [4], "seeds": [0, 1]},
     ],
 }
 

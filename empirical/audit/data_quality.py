@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from empirical.audit.context import AuditContext
 from empirical.audit.finding import Finding
 from empirical.cohorts import QUERY_SPLITS
-from empirical.cohorts.mask_suspects import mask_suspects
+from empirical.cohorts.image_scan import mask_suspects
 from empirical.cohorts.perceptual_hash import load_signatures
 from empirical.cohorts.schema import TEXT_COLUMNS
 from see_in_pairs.errors import first_few

@@ -2,8 +2,8 @@
 
 `cohort` is the type that all readers make, and `schema` its format. `readers` read image sets; `importing` does the steps that are common
 to all: `filters` (``--where``), `image_scan` (each image opened once), `perceptual_hash` (signatures) and `splits` by patient. `images` and
-`dicom_pixels` open single files, `csv_io` reads tables, `mask_suspects` finds masks among images. `phantom` makes images whose truth is
-known, `overview` shows a cohort.
+`dicom_pixels` open single files, `csv_io` reads tables. `questions` is what a cohort asks about its items. `phantom` makes images whose
+truth is known, `overview` shows a cohort.
 """
 
 from __future__ import annotations

@@ -1,14 +1,15 @@
-"""The image scan: every image of a set is opened once, for its size, hash and signature, and whether it can be read."""
+"""The image scan: every image of a set is opened once, for its size, hash and signature, and whether it can be read; and likely masks."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -71,3 +72,26 @@ def _scan_one(root: Path, name: str, frame: int) -> _Scanned:
         return _Scanned(hashlib.sha256(path.read_bytes()).hexdigest(), image.width, image.height, mode, signature(image), "")
     except InputError as error:
         return _Scanned("", 0, 0, "", np.zeros(LENGTH, dtype=np.float16), str(error))
+
+
+MASK_NAME = re.compile(
+    r"(?P<twin>.+?)[ ._-]*(?:mask|masks|seg|segmentation|annotation|groundtruth|gt|roi|overlay)(?:[ ._-]?\d+)?", re.IGNORECASE
+)
+
+
+def mask_suspects(table: pd.DataFrame) -> pd.Series:
+    """Whether each item of a cohort's table has 1 bit per pixel, or is named after another: ``a_mask.png`` beside ``a.png``."""
+    stems = {_stem(image) for image in table["image"]}
+
+    def _has_twin(image: str) -> bool:
+        folder, stem = _stem(image)
+        parts = MASK_NAME.fullmatch(stem)
+        return parts is not None and (folder, parts["twin"]) in stems
+
+    twins = table["image"].map(_has_twin).astype(bool)
+    return twins | (table["mode"] == "1") if "mode" in table else twins
+
+
+def _stem(image: str) -> tuple[str, str]:
+    path = PurePosixPath(image)
+    return str(path.parent), path.stem.lower()

@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 
 from empirical.cohorts.cohort import Cohort
 from empirical.cohorts.filters import keep_where
-from empirical.cohorts.image_scan import scan_images
+from empirical.cohorts.image_scan import mask_suspects, scan_images
 from empirical.cohorts.images import is_text
-from empirical.cohorts.mask_suspects import mask_suspects
 from empirical.cohorts.perceptual_hash import save_signatures
 from empirical.cohorts.schema import COLUMNS, TEXT_COLUMNS, CohortInfo
 from empirical.cohorts.splits import DEFAULT_FRACTIONS, Fractions, split_by_patient
@@ -56,8 +55,8 @@ class CohortDraft:
     table: pd.DataFrame
     counts: dict[str, int]  # how many rows were left out so far, by reason
     options: dict[str, Any] = field(default_factory=dict)  # the reader's own options, to be recorded
-    questions: pd.DataFrame | None = None  # what is asked about the items (`empirical.cohorts.questions`); None for the one question
     no_patients: str = ""  # why images that count as separate patients may share a patient; `finish_import` counts them and warns
+    questions: pd.DataFrame | None = None  # what is asked about the items (`empirical.cohorts.questions`); None for the one question
 
 
 def finish_import(

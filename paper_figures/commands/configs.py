@@ -1,4 +1,4 @@
-"""The commands ``configs list`` and ``configs copy``."""
+"""The commands ``configs list``, ``configs copy`` and ``configs wordings``."""
 
 from __future__ import annotations
 
@@ -67,3 +67,31 @@ def copy_config(
     print(target)
     word = str(target) if target.suffix or os.sep in str(target) else f"./{target}"  # otherwise it could be a packaged config's name
     log(f"change it, then give {shlex.quote(word)} to 'see-in-pairs {found.command}' instead of {name}", quiet)
+
+
+@app.command("wordings")
+def wordings(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="SET, SET/KIND or SET/NAME; its texts are shown. [default: list all]")
+    ] = None,
+    json: Json = None,
+    quiet: Quiet = False,
+) -> None:
+    """List the wordings that 'evaluate' can ask in, or show the texts of some.
+
+    A set is bundled, or a YAML file of yours. All bundled words are written for this package.
+    """
+    from empirical.prompts.templates import PromptConfig, prompt_text, wordings_named
+    from empirical.prompts.wordings import bundled_sets, read_set
+
+    asked = (name,) if name else tuple(bundled_sets())
+    found = wordings_named(asked, PromptConfig())
+    kinds = {one.name: one.kind for key in found for one in read_set(key.rpartition("/")[0]).values()}
+    texts = {key: {place: prompt_text(prompts.wording(place)) for place in sorted(own)} for key, (prompts, own) in found.items()}
+    if json is not None:
+        return emit_json([{"name": key, "kind": kinds[key], "texts": own} for key, own in texts.items()], json)
+    for key, own in texts.items():
+        print(f"{key:<24} {kinds[key]:<12} {', '.join(own)}")
+        for place, text in own.items() if name else ():
+            print(f"  {place}: {text}")
+    log("ask in them with 'see-in-pairs evaluate ... --set wordings=[NAME, ...]'", quiet)

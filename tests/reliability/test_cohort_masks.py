@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from empirical.audit import audit
-from empirical.cohorts.mask_suspects import mask_suspects
+from empirical.cohorts.image_scan import mask_suspects
 from empirical.cohorts.readers.folder import import_folder
 from empirical.cohorts.readers.registry import import_kind
 from see_in_pairs.errors import InputError

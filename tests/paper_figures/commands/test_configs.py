@@ -147,3 +147,14 @@ def test_a_config_without_comments_has_neither_command_nor_summary(tmp_path: Pat
     (tmp_path / "bare.yaml").write_text("a: 1\n")
     found = packaged_config(tmp_path / "bare.yaml")
     assert (found.command, found.summary) == ("", "")
+
+
+def test_wordings_are_listed_and_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_app(app, ["configs", "wordings", "--quiet"]) == 0
+    listed = capsys.readouterr().out.splitlines()
+    assert len(listed) == 75 and listed[0].split() == ["chest/plain-1", "plain", "pair,", "question_only,", "reversed,", "single"]
+    assert run_app(app, ["configs", "wordings", "skin/clinical-2", "--json", "-"]) == 0
+    (one,) = json.loads(capsys.readouterr().out)
+    assert one["kind"] == "clinical" and "{reference}" in one["texts"]["pair"]
+    assert run_app(app, ["configs", "wordings", "skin/clinic"]) == 2
+    assert "skin has no 'clinic'" in capsys.readouterr().err

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
 
 from see_in_pairs.configs import StrictConfig
 
@@ -83,6 +83,125 @@ class WarmupConfig(StrictConfig):
         return self.contrast + (1 - self.contrast) * number / self.n
 
 
+class KindConfig(StrictConfig):
+    """One kind of finding: its shape, and how well an ideal observer detects it in a single image.
+
+    Parameters
+    ----------
+    profile : str
+        Its shape: ``'gaussian'``, ``'disc'``, ``'ring'``, ``'line'`` or ``'texture'`` (ripples under a Gaussian).
+    width : float
+        In pixels: standard deviation of the Gaussian (also of the texture's), radius of disc or ring, half the thickness of the line.
+    dark : bool
+        Darker than its surroundings instead of brighter.
+    detectability : float
+        Hotelling detectability against a healthy image, at the centre of every region, in a single image.
+    """
+
+    profile: Literal["gaussian", "disc", "ring", "line", "texture"] = "gaussian"
+    width: Positive = 3.0
+    dark: bool = False
+    detectability: NotNegative = 1.5
+
+
+class RegionConfig(StrictConfig):
+    """A named region in which findings can be.
+
+    Parameters
+    ----------
+    centre : tuple of float
+        Row and column of its centre, as shares of the image's side.
+    side : str
+        What the question of the side calls it, for example ``'left'``.
+    """
+
+    centre: tuple[float, float]
+    side: str = Field(min_length=1)
+
+
+REGIONS = {
+    "chest": {
+        "right upper lung": RegionConfig(centre=(0.36, 0.30), side="right"),
+        "right lower lung": RegionConfig(centre=(0.56, 0.25), side="right"),
+        "left upper lung": RegionConfig(centre=(0.36, 0.70), side="left"),
+        "left lower lung": RegionConfig(centre=(0.56, 0.80), side="left"),
+    },
+    "fundus": {
+        "upper temporal quarter": RegionConfig(centre=(0.32, 0.34), side="temporal"),
+        "lower temporal quarter": RegionConfig(centre=(0.68, 0.34), side="temporal"),
+        "upper nasal quarter": RegionConfig(centre=(0.27, 0.64), side="nasal"),
+        "lower nasal quarter": RegionConfig(centre=(0.73, 0.64), side="nasal"),
+    },
+}
+"""The regions by modality where a config names none; a right eye has its optic disc, which is nasal, on the viewer's right."""
+
+
+class FindingsConfig(StrictConfig):
+    """Several kinds of findings in place of the one lesion, and with them the questions of the cohort.
+
+    Parameters
+    ----------
+    kinds : dict of str to KindConfig
+        Kinds of findings by name, 1 to 6.
+    regions : dict of str to RegionConfig
+        Where findings can be, by name; at least 1. By default the quarters of the lungs, or of the fundus.
+    place : str
+        ``'fixed'``: at the centre of a region; ``'random'``: at one of `places` around it.
+    places : int
+        Places of a region where they are random: so many pixels around its centre, the nearest first, two pixels apart.
+    severity : dict of str to float
+        Grades from the lowest to the highest, each with the factor by which it multiplies amplitude and detectability.
+    several : float
+        Share of the diseased images that show two kinds, in different regions.
+    """
+
+    kinds: dict[str, KindConfig] = Field(min_length=1, max_length=6)
+    regions: dict[str, RegionConfig] = Field(default_factory=dict, max_length=12)
+    place: Literal["fixed", "random"] = "fixed"
+    places: int = Field(default=9, ge=2, le=100)
+    severity: dict[str, Annotated[float, Field(gt=0, le=100)]] = Field(default_factory=lambda: {"present": 1.0}, min_length=1)
+    several: float = Field(default=0.0, ge=0, lt=1)
+
+    @field_validator("kinds", "regions", "severity")
+    @classmethod
+    def _are_told_apart(cls, named: dict[str, Any]) -> dict[str, Any]:
+        plain = [" ".join(name.casefold().split()).rstrip(".") for name in named]
+        if any(not name or name == "none" for name in plain) or len(set(plain)) < len(plain):
+            raise ValueError("names must differ in more than case, spaces and dots; 'none' stands for no finding")
+        return named
+
+    @field_validator("severity")
+    @classmethod
+    def _rises(cls, grades: dict[str, float]) -> dict[str, float]:
+        if sorted(grades.values()) != list(grades.values()) or len(set(grades.values())) < len(grades):
+            raise ValueError("give the grades from the lowest to the highest factor")
+        return grades
+
+
+class FundusConfig(StrictConfig):
+    """What varies between eyes where the modality is ``'fundus'``.
+
+    Parameters
+    ----------
+    disc_sd : float
+        Radius of the optic disc: its standard deviation, in units of half the image's side, like the next two.
+    place_sd : float
+        How far from the middle disc and vessels lie.
+    arcade_sd : float
+        How wide the arcades of the large vessels open.
+    gradient_sd : float
+        Brightness from one side to the other: the change of its slope, in gray levels.
+    vessels_sd : float
+        Contrast of each branch of the small vessels, in gray levels; branches vary independently.
+    """
+
+    disc_sd: NotNegative = 0.012
+    place_sd: NotNegative = 0.012
+    arcade_sd: NotNegative = 0.012
+    gradient_sd: NotNegative = 6.0
+    vessels_sd: NotNegative = 7.0
+
+
 class PhantomConfig(StrictConfig):
     """Settings of a phantom cohort: number of families, similarity of their members, and the size of each variation.
 
@@ -116,6 +235,12 @@ class PhantomConfig(StrictConfig):
         Standard deviation of the acquisition noise in gray levels, at least 1, the rounding to whole gray levels included.
     lesion : LesionConfig
         Shape, place and detectability of the nodule.
+    modality : str
+        ``'chest'``: chest X-rays; ``'fundus'``: photographs of the back of the eye, for which `fundus` replaces the anatomical modes.
+    fundus : FundusConfig
+        What varies between eyes.
+    findings : FindingsConfig, optional
+        Several kinds of findings in place of the lesion; the cohort then asks questions about them.
     """
 
     size: int = Field(default=64, ge=24, le=512)
@@ -137,6 +262,19 @@ class PhantomConfig(StrictConfig):
     field_width: Positive = 2.5
     noise_sd: float = Field(default=5.0, ge=1.0, le=1e3)
     lesion: LesionConfig = LesionConfig()
+    modality: Literal["chest", "fundus"] = "chest"
+    fundus: FundusConfig = FundusConfig()
+    findings: FindingsConfig | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_not_used(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # so that a phantom of one lesion keeps the identity it had before there were others: finished folders stay valid
+        content: dict[str, Any] = handler(self)
+        if self.modality == "chest":
+            del content["modality"], content["fundus"]
+        if self.findings is None:
+            del content["findings"]
+        return content
 
     @model_validator(mode="after")
     def _noise_leaves_room_for_rounding(self) -> Self:
@@ -145,7 +283,19 @@ class PhantomConfig(StrictConfig):
             raise ValueError(f"with noise_sd {self.noise_sd:g} at most {limit:.4f} of the noise can be shared, since the rest is rounding")
         if not all(0 < part < 1 for part in self.lesion.centre):
             raise ValueError("lesion.centre: give row and column as parts of the side, between 0 and 1")
+        for name, region in self.regions.items():
+            if not all(0 < part < 1 for part in region.centre):
+                raise ValueError(f"findings.regions.{name}.centre: give row and column as parts of the side, between 0 and 1")
+        if self.findings is not None and self.findings.several and min(len(self.findings.kinds), len(self.regions)) < 2:
+            raise ValueError("findings.several: two findings in an image need two kinds and two regions")
         return self
+
+    @property
+    def regions(self) -> dict[str, RegionConfig]:
+        """Regions of the findings, those of the modality where the config names none; empty for one lesion."""
+        if self.findings is None:
+            return {}
+        return self.findings.regions or REGIONS[self.modality]
 
     def share_of(self, component: str) -> float:
         """Look up the within-family correlation of one of `COMPONENTS`: `rho`, or its own share where `shares` is given."""

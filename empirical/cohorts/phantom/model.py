@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from empirical.cohorts.phantom import fundus
 from empirical.cohorts.phantom.config import COMPONENTS, PhantomConfig
 from empirical.cohorts.phantom.template import MODES, Anatomy, clear_lung, draw_template
 from empirical.cohorts.phantom.truth import PhantomTruth, lesion_profile
@@ -19,7 +20,7 @@ HEADROOM = 4.0  # standard deviations that must fit between gray levels 0 and 25
 
 def build_model(config: PhantomConfig) -> PhantomTruth:
     """Turn a config into the model that images are drawn from: mean, covariance factors and lesion."""
-    template = draw_template(config.size)
+    template = draw_template(config.size) if config.modality == "chest" else fundus.draw_fundus(config.size)
     mean = template.ravel()
     truth = PhantomTruth(
         shape=(config.size, config.size),
@@ -37,9 +38,17 @@ def build_model(config: PhantomConfig) -> PhantomTruth:
         profile=config.lesion.profile,
         width=config.lesion.width,
     )
-    truth = replace(truth, places=_places(truth, config), amplitude=_amplitude(truth, config.lesion.detectability))
-    _refuse_clipping(truth)
+    if config.findings is not None:  # they bring places and amplitudes of their own
+        return replace(truth, places=truth.centre[None], amplitude=0.0)
+    places = _places(truth, config)
+    truth = replace(truth, places=places, amplitude=_amplitude(truth, config.lesion.detectability))
+    refuse_clipping(truth, clear_area(config), truth.amplitude, 0.0)
     return truth
+
+
+def clear_area(config: PhantomConfig) -> Array:
+    """Draw where findings can be, (size, size), between 0 and 1: the clear lung, or the retina without its disc."""
+    return clear_lung(config.size) if config.modality == "chest" else fundus.clear_retina(config.size)
 
 
 def smooth_kernel(size: int, width: float) -> Array:
@@ -53,6 +62,8 @@ def smooth_kernel(size: int, width: float) -> Array:
 
 def _modes(config: PhantomConfig) -> Array:
     """Differentiate the template by each anatomical parameter, in gray levels per standard deviation."""
+    if config.modality == "fundus":
+        return _fundus_modes(config)
     rows = []
     for name in MODES:
         up, down = (draw_template(config.size, Anatomy(**{name: step})) for step in (STEP, -STEP))
@@ -60,18 +71,27 @@ def _modes(config: PhantomConfig) -> Array:
     return np.stack(rows)
 
 
+def _fundus_modes(config: PhantomConfig) -> Array:
+    """Differentiate the eye by each parameter, and let the contrast of each small vessel vary by itself."""
+    rows = []
+    for name in fundus.MODES:
+        up, down = (fundus.draw_fundus(config.size, fundus.Eye(**{name: step})) for step in (STEP, -STEP))
+        rows.append(getattr(config.fundus, f"{name}_sd") * (up - down).ravel() / (2 * STEP))
+    return np.vstack([*rows, *(config.fundus.vessels_sd * branch.ravel() for branch in fundus.branches(config.size))])
+
+
 def _places(truth: PhantomTruth, config: PhantomConfig) -> Array:
-    """List the pixels around which the whole visible lesion would be in the lung."""
+    """List the pixels around which the whole visible lesion would be in the lung or retina."""
     from scipy import ndimage
 
-    lung = clear_lung(config.size) > 0.5
+    lung, organ = clear_area(config) > 0.5, {"chest": "lung", "fundus": "retina"}[config.modality]
     reach = int(2 * truth.width) + 1
     core = lesion_profile((2 * reach + 1,) * 2, np.array([reach, reach]), truth.profile, truth.width) > 0.5
     places = np.argwhere(ndimage.binary_erosion(lung, core)).astype(float)
     if not len(places):
-        raise InputError(f"lesion.width {truth.width:g}: too wide for the lungs of a picture of {config.size} pixels; make it smaller")
+        raise InputError(f"lesion.width {truth.width:g}: too wide for the {organ}s of a picture of {config.size} pixels; make it smaller")
     if not (places == truth.centre).all(axis=1).any():
-        raise InputError(f"lesion.centre {config.lesion.centre}: the lesion would not be within a lung; choose another place")
+        raise InputError(f"lesion.centre {config.lesion.centre}: the lesion would not be within a {organ}; choose another place")
     return places if config.lesion.place == "random" else truth.centre[None]
 
 
@@ -81,12 +101,13 @@ def _amplitude(truth: PhantomTruth, detectability: float) -> float:
     return float(detectability / np.sqrt(unit @ truth.whiten(unit)))
 
 
-def _refuse_clipping(truth: PhantomTruth) -> None:
+def refuse_clipping(truth: PhantomTruth, area: Array, brightest: float, darkest: float) -> None:
     """Refuse a model whose gray levels do not fit into 8 bits; warm-up lesions may, since they are only for training."""
-    lesion = truth.amplitude * clear_lung(truth.shape[0]).ravel()  # lesions lie within the lungs
+    inside = area.ravel()  # lesions lie within it
     factors = np.vstack([truth.demographic, truth.site])
     spread = HEADROOM * np.sqrt((factors**2).sum(0) + truth.field_sd**2 + truth.noise_sd**2)
-    low, high = float((truth.mean - spread).min()), float((truth.mean + lesion + spread).max())
+    low = float((truth.mean - darkest * inside - spread).min())
+    high = float((truth.mean + brightest * inside + spread).max())
     if low < 0 or high > 255:
         raise InputError(
             f"phantom: {HEADROOM:g} standard deviations span gray levels {low:.0f} to {high:.0f}, beyond 0 to 255; lower the *_sd"

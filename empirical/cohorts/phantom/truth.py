@@ -226,7 +226,15 @@ class PhantomTruth:
 def lesion_profile(shape: tuple[int, int], centre: Array, profile: str, width: float) -> Array:
     """Draw a lesion of peak 1, (height, width), around a centre in row and column."""
     row, column = np.ogrid[: shape[0], : shape[1]]
-    radius = np.hypot(row - centre[0], column - centre[1])
+    down, right = row - centre[0], column - centre[1]
+    radius = np.hypot(down, right)
     if profile == "gaussian":
         return np.exp(-((radius / width) ** 2) / 2)
+    if profile == "ring":
+        return np.exp(-(((radius - width) / max(0.35 * width, 0.7)) ** 2) / 2)
+    if profile == "line":  # rising to the right, six times as long as it is thick
+        along, across = (right - down) / np.sqrt(2), (right + down) / np.sqrt(2)
+        return np.exp(-((across / width) ** 2) / 2 - (along / (6 * width)) ** 4)
+    if profile == "texture":
+        return np.exp(-((radius / width) ** 2) / 2) * np.cos(2 * np.pi * right / max(1.2 * width, 2.5))
     return 1 / (1 + np.exp(np.clip((radius - width) / 0.5, -60, 60)))

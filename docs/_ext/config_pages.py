@@ -51,6 +51,7 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
             "size", "heart_sd", "lungs_sd", "ribs_sd", "thickness_sd", "gain_sd", "offset_sd", "field_sd", "field_width", "noise_sd",
         ),
         "The lesion": ("lesion",),
+        "Another organ, several findings": ("modality", "fundus", "findings"),
     },
     "empirical.cohorts.insertion.config.InsertConfig": {
         "The lesion": ("detectability", "profile", "width", "texture", "darker", "tint", "channels"),
@@ -155,6 +156,10 @@ SECTIONS = {
     "empirical.cohorts.phantom.config.Shares": "shares",
     "empirical.cohorts.phantom.config.LesionConfig": "lesion",
     "empirical.cohorts.phantom.config.WarmupConfig": "warmup",
+    "empirical.cohorts.phantom.config.FundusConfig": "fundus",
+    "empirical.cohorts.phantom.config.FindingsConfig": "findings",
+    "empirical.cohorts.phantom.config.KindConfig": "kinds",
+    "empirical.cohorts.phantom.config.RegionConfig": "regions",
     "empirical.cohorts.insertion.config.MadeConfig": "made",
     "empirical.pretraining.config.PretrainConfig": "pretrain",
     "empirical.pretraining.config.HardnessConfig": "hardness",

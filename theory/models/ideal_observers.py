@@ -239,7 +239,7 @@ def scanning(
     places = finite(signals, "signals")
     require(places.ndim == 2 and places.size, "signals: must be a table, one row of pixel values per candidate place")
     number = int(whole(replicates, "replicates", 2))
-    grams, joint = _score_covariance(places, covariance, cross_covariance, reference_covariance)
+    grams, joint = score_covariance(places, covariance, cross_covariance, reference_covariance)
     rng, root = np.random.default_rng(seed), covariance_root(joint)
     healthy = _draw_log_ratios(grams, root, np.full(number, -1), rng)
     diseased = _draw_log_ratios(grams, root, rng.integers(len(places), size=number), rng)
@@ -247,7 +247,7 @@ def scanning(
     return Scanning(single.estimate(), difference.estimate(), both.estimate(), both.minus(single))
 
 
-def _score_covariance(
+def score_covariance(
     places: Floats, covariance: ArrayLike, cross_covariance: ArrayLike, reference_covariance: ArrayLike | None
 ) -> tuple[Floats, Floats]:
     """Gram matrix of each observer, shape (3, K, K), and covariance of all scores together, (3 K, 3 K)."""

@@ -11,6 +11,9 @@ simplex  :math:`\int\phi(z)\,\Phi(z+D/\sqrt2)^{K-1}dz`           :math:`\Phi(D/\
 line     :math:`1-\frac{2(K-1)}K\Phi(-D/2)`                      :math:`\frac2{K(K-1)}\sum_{h=1}^{K-1}(K-h)\Phi(hD/\sqrt2)`
 ======== ======================================================= ========================================================
 
+For the star, :math:`\frac1K\big[\Phi(D/2)^{K-1}+(K-1)\int_{-D/2}^\infty\phi(z)\,\Phi(z+D)^{K-2}dz\big]` and
+:math:`\frac2K\Phi(D/\sqrt2)+\frac{K-2}K\Phi(D)`.
+
 The mean is over pairs of classes, each ranked by its likelihood ratio, that is by probabilities renormalised to the two. Hand and Till
 (2001) rank by the probability among all K, which the other classes blur: their M is lower (K = 3, d = 1.5: .828 for .856). Derived here;
 the accuracy of a simplex is that of m-alternative forced choice (Green and Swets 1966).
@@ -29,7 +32,7 @@ from theory.statements import t1_univariate_rules as t1
 from theory.statements.base import QUADRATURE, Params, Quantity, Statement
 from theory.statements.parameters import choice, grid, number
 
-GEOMETRIES, MEASURES = ("simplex", "line"), ("accuracy", "pairwise_auc")
+GEOMETRIES, MEASURES = ("simplex", "line", "star"), ("accuracy", "pairwise_auc")
 
 
 @elementwise
@@ -44,8 +47,19 @@ def accuracy(K: int, d: float, rho: float, rule: str | float, geometry: str = "s
     classes, distance = _checked(K, d, rho, rule, geometry)
     if geometry == "line":
         return float(1 - 2 * (classes - 1) / classes * ndtr(-distance / 2))
+    if geometry == "star":
+        return float((ndtr(distance / 2) ** (classes - 1) + (classes - 1) * _finding_named(classes, distance)) / classes)
     z, weights = standard_normal()
     return float(weights @ ndtr(z + distance / np.sqrt(2)) ** (classes - 1))
+
+
+def _finding_named(classes: int, distance: float) -> float:
+    """Chance that a finding is named: its score exceeds that of healthy, and those of the other findings."""
+    nodes, weights = np.polynomial.legendre.leggauss(200)
+    half = 5 + min(distance / 2, 10.0) / 2  # of the interval: beyond 10 on either side there is nothing left
+    z = 10 + half * (nodes - 1)
+    density = np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
+    return float((weights * density) @ ndtr(z + distance) ** (classes - 2) * half)
 
 
 @elementwise
@@ -60,6 +74,8 @@ def pairwise_auc(K: int, d: float, rho: float, rule: str | float, geometry: str 
     classes, distance = _checked(K, d, rho, rule, geometry)
     if geometry == "simplex":
         return float(ndtr(distance / np.sqrt(2)))
+    if geometry == "star":
+        return float(2 / classes * ndtr(distance / np.sqrt(2)) + (classes - 2) / classes * ndtr(distance))
     steps = np.arange(1, classes)
     return float(2 / (classes * (classes - 1)) * ((classes - steps) @ ndtr(steps * distance / np.sqrt(2))))
 
@@ -102,6 +118,14 @@ def _symbolic_accuracy(K: int, d: float, rho: float, rule: str | float, geometry
     if geometry == "line":
         half = distance / 2  # an own score stays between the middles to its neighbours
         return float(sum(mp.ncdf(half if k < classes - 1 else mp.inf) - mp.ncdf(-half if k else -mp.inf) for k in range(classes)) / classes)
+    if geometry == "star":
+        others = classes - 2
+
+        def _named(z: mp.mpf) -> mp.mpf:
+            return mp.npdf(z) * mp.ncdf(z + distance) ** others
+
+        named = mp.quad(_named, [-distance / 2, -distance / 2 + 1, 2, 4, 14])
+        return float((mp.ncdf(distance / 2) ** (classes - 1) + (classes - 1) * named) / classes)
     shift = distance / mp.sqrt(2)
 
     def _best_of_others(t: mp.mpf) -> mp.mpf:
@@ -115,7 +139,7 @@ def _symbolic_pairwise_auc(K: int, d: float, rho: float, rule: str | float, geom
     import mpmath as mp  # type: ignore[import-untyped]
 
     distance, pairs = _distance(d, rho, rule), [(i, j) for j in range(int(K)) for i in range(j)]
-    apart = [(j - i) if geometry == "line" else 1 for i, j in pairs]
+    apart = {"line": [j - i for i, j in pairs], "star": [mp.sqrt(2) if i else 1 for i, _ in pairs]}.get(geometry, [1] * len(pairs))
     return float(sum(mp.ncdf(step * distance / mp.sqrt(2)) for step in apart) / len(pairs))
 
 
@@ -130,6 +154,8 @@ def _symbolic_gain(K: int, d: float, rho: float, rule: str | float, geometry: st
 def _means(params: Params) -> Floats:
     """Mean of each class (K, features)."""
     K, d = int(params["K"]), params["d"]
+    if params["geometry"] == "star":
+        return d * np.eye(K, K - 1, k=-1)
     return d * np.arange(K, dtype=np.float64)[:, None] if params["geometry"] == "line" else d / np.sqrt(2) * np.eye(K)
 
 
@@ -193,17 +219,19 @@ _CLASSES = (
     number("d", "separation of two classes (neighbours, on a line) in the single image, 0 or more"),
     number("rho", "correlation of query and reference given the class, in every feature"),
     choice("rule", "rule, or its weight on the reference", t1.RULES, or_number=True),
-    choice("geometry", "how the classes lie: each two equally far, or along a line", GEOMETRIES, "simplex"),
+    choice("geometry", "how the classes lie: each two equally far, along a line, or all from the first", GEOMETRIES, "simplex"),
 )
 _POINTS = (
-    *grid(K=[2, 5], d=[1.5], rho=[0.8], rule=["single", "difference", "optimal"], geometry=GEOMETRIES),
-    *grid(K=[20], d=[3.0], rho=[0.3], rule=["difference"], geometry=GEOMETRIES),
-    *grid(K=[3], d=[0.0], rho=[-0.4], rule=[0.5], geometry=GEOMETRIES),
+    *grid(K=[2, 5], d=[1.5], rho=[0.8], rule=["single", "difference", "optimal"], geometry=GEOMETRIES[:2]),
+    *grid(K=[20], d=[3.0], rho=[0.3], rule=["difference"], geometry=GEOMETRIES[:2]),
+    *grid(K=[3], d=[0.0], rho=[-0.4], rule=[0.5], geometry=GEOMETRIES[:2]),
+    *grid(K=[4], d=[1.5], rho=[0.8], rule=["single", "optimal"], geometry=["star"]),
+    *grid(K=[10], d=[2.0], rho=[0.3], rule=["difference"], geometry=["star"]),
 )
 
 
 def _draws(params: Params) -> int:
-    return 6 * (int(params["K"]) if params["geometry"] == "simplex" else 1)
+    return 6 * (int(params["K"]) if params["geometry"] != "line" else 1)
 
 
 STATEMENT = Statement(

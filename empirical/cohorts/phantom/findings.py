@@ -58,14 +58,14 @@ class FindingsTruth:
 
     def cases(self, number: int) -> list[Case]:
         """List every combination with so many findings (0, 1 or 2), equally frequent."""
-        kinds, regions = range(len(self.kinds)), range(len(self.regions))
+        kinds, regions, grades = range(len(self.kinds)), range(len(self.regions)), range(len(self.severity))
         if number == 0:
             return [Case()]
-        chosen = itertools.product(itertools.combinations(kinds, number), itertools.permutations(regions, number), range(len(self.severity)))
+        chosen = itertools.product(itertools.combinations(kinds, number), itertools.permutations(regions, number), grades)
         return [Case(*combination) for combination in chosen]
 
     def signals(self, shape: tuple[int, int]) -> Array:
-        """Draw each kind at each place of each region, (kinds x places, P), in gray levels, at grade factor 1; in the order of `columns`."""
+        """Draw each kind at each place of each region, (signals, P), in gray levels at grade factor 1, in the order of `columns`."""
         drawn = [self.signal(shape, kind, region, place) for kind, region, place in self.columns()]
         return np.stack(drawn)
 

@@ -70,6 +70,7 @@ def test_the_difference_needs_a_half_whatever_the_number_of_classes(K, d, rho, g
 def test_more_classes_are_harder_and_chance_is_one_in_k(K, d, rho):
     assert t16.accuracy(K, 0.0, rho, "optimal") == pytest.approx(1 / K)
     assert t16.accuracy(K, 0.0, rho, "optimal", "line") == pytest.approx(1 / K)
+    assert t16.accuracy(K, 0.0, rho, "optimal", "star") == pytest.approx(1 / K)
     assert t16.accuracy(K + 1, d, rho, "optimal") < t16.accuracy(K, d, rho, "optimal")
 
 
@@ -118,7 +119,7 @@ def test_the_best_of_k_is_the_mean_behind_forced_choice():
         (lambda: t14.bayes_auc(1, 0.6, 1.5, "optimal"), "single, difference, pair"),
         (lambda: t14.sensitivity(1, 0.6, 1.5, "single", 1.0), "specificity"),
         (lambda: t16.accuracy(1, 1, 0.5, "single"), "K = 1"),
-        (lambda: t16.accuracy(3, 1, 0.5, "single", "circle"), "simplex, line"),
+        (lambda: t16.accuracy(3, 1, 0.5, "single", "circle"), "simplex, line, star"),
         (lambda: t16.gain(3, 1, 0.5, "single", "line", "kappa"), "accuracy, pairwise_auc"),
         (lambda: t17.gain_bias(1, 0.5, 5), "n = 5"),
         (lambda: t17.cover(1, 0.5, 50, "bootstrap"), "delta, mapped"),

@@ -222,7 +222,8 @@ def questions_table(truth: FindingsTruth, cases: dict[str, Case]) -> tuple[pd.Da
     """Write down the questions of each item with their answers, and count the items that a question is not asked about."""
     import pandas as pd
 
-    rows, left_out = [], {}
+    rows: list[dict[str, Any]] = []
+    left_out: dict[str, int] = {}
     for item, case in cases.items():
         for asked in truth.questions():
             answer = truth.answer(asked, case)

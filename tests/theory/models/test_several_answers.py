@@ -157,13 +157,13 @@ def test_what_is_known_leaves_fewer_hypotheses() -> None:
     assert all(one.value.value > other.value.value + 0.01 for one, other in zip(found, searched, strict=True))
 
 
-@pytest.mark.parametrize(
-    ("question", "words"),
-    [
-        (ClosedQuestion(WEIGHTS, PRIOR, np.zeros(6, dtype=int)), "answers"),
-        (ClosedQuestion(WEIGHTS, PRIOR * [1, 1, 1, 1, 1, 0], KIND), "prior"),
-    ],
-)
-def test_impossible_questions_are_refused(question: ClosedQuestion, words: str) -> None:
+IMPOSSIBLE = {
+    "answers": ClosedQuestion(WEIGHTS, PRIOR, np.zeros(6, dtype=int)),
+    "prior": ClosedQuestion(WEIGHTS, PRIOR * [1, 1, 1, 1, 1, 0], KIND),
+}
+
+
+@pytest.mark.parametrize("words", IMPOSSIBLE)
+def test_impossible_questions_are_refused(words: str) -> None:
     with pytest.raises(InputError, match=words):
-        answer_question(question, Scores.proportional(np.eye(4), 0.5), replicates=100)
+        answer_question(IMPOSSIBLE[words], Scores.proportional(np.eye(4), 0.5), replicates=100)

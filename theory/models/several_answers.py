@@ -166,7 +166,7 @@ def _macro_auroc(log_posterior: Floats, label: np.ndarray) -> tuple[float, Float
 def grouped(
     weights: Floats, prior: Floats, answers: Sequence[int], known: Sequence[int | None]
 ) -> tuple[Floats, Floats, np.ndarray, np.ndarray]:
-    """Spread hypotheses without a group (a healthy image has no place) over all groups, by their frequency: arrays of a `ClosedQuestion`."""
+    """Spread hypotheses without a group (healthy images have no place) over the groups by their frequency: arrays of a `ClosedQuestion`."""
     groups = sorted({group for group in known if group is not None})
     frequency = {g: sum(p for p, group in zip(prior, known, strict=True) if group == g) for g in groups}
     whole_share = sum(frequency.values())

@@ -304,6 +304,10 @@ class ArmConfig(StrictConfig):
         own = self.references
         if condition.reads and own is not None and own != ReferenceConfig(**{key: getattr(own, key) for key in condition.reads}):
             raise ValueError(f"arm '{self.arm}' reads only {' and '.join(condition.reads)} of references")
+        if any(one is not None and one.strategy == "given" for one in (own, self.extra_healthy)) and condition.wording != "unlabelled":
+            raise ValueError(
+                f"arm '{self.arm}' says that references are healthy, which given ones need not be; use the arm 'unlabelled', which does not"
+            )
         if self.arm in ("pair", "multi") and self.references is not None and (self.references.m == 1) != (self.arm == "pair"):
             raise ValueError("arm 'pair' shows one reference (m: 1), arm 'multi' more than one")
         return self

@@ -65,7 +65,13 @@ def both_classes(context: AuditContext) -> Iterator[Finding]:
         if rows.empty:
             yield Finding("empty_split", "error", f"split '{split}' has no item", (), "give it a share when making the cohort")
             continue
-        if rows["label"].eq(context.cohort.info.healthy).nunique() < 2:
+        questions = context.cohort.questions
+        if questions is not None:  # answers, not labels, are what is scored
+            said = questions.loc[questions["item_id"].isin(rows["item_id"]), "answer"]
+            if said.nunique() < 2:
+                message = f"every answer in split '{split}' is '{said.iloc[0]}'" if len(said) else f"split '{split}' is asked nothing"
+                yield Finding("one_class", "error", message, (), "several answers are needed; import more, or split again")
+        elif rows["label"].eq(context.cohort.info.healthy).nunique() < 2:
             message = f"every item of split '{split}' is '{rows['label'].iloc[0]}'"
             yield Finding("one_class", "error", message, (), "both classes are needed; import more, or split again")
         if rows["patient_id"].nunique() < 2:

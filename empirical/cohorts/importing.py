@@ -99,6 +99,9 @@ def finish_import(
         more = f" ({len(scan.problems)} such files)" if len(scan.problems) > 1 else ""
         raise InputError(f"{scan.problems[0]}{more}; replace it, take it away, or pass --skip-broken")
     counts["unreadable_images"] = len(scan.problems)
+    if "given_reference" in table:
+        lost = (table["given_reference"] != "") & ~table["given_reference"].isin(table["item_id"])
+        counts |= {"given_references_left_out": int(lost.sum())} if lost.any() else {}
     useful = _with_queries(table)
     table, signatures = table[useful].reset_index(drop=True), signatures[useful]
     counts |= {"priors_without_query": int((~useful).sum())} if (~useful).any() else {}

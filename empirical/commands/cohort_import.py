@@ -41,8 +41,8 @@ def import_cohort(
         typer.Option(
             "--patient-pattern",
             metavar="REGEX",
-            help="folder: finds the patient in a file name, e.g. 'person[0-9]+|IM-[0-9]+'; if the pattern has one group, the group is the "
-            "patient.",
+            help="folder, vqa, fundus: finds the patient in a file name (with a '/': in the path), e.g. 'person[0-9]+|IM-[0-9]+'; if the "
+            "pattern has one group, the group is the patient.",
         ),
     ] = None,
     include: Annotated[
@@ -63,20 +63,27 @@ def import_cohort(
     ] = None,
     table: Annotated[
         Path | None,
-        typer.Option("--table", metavar="FILE", help="table, dicom: CSV, TSV (or these as .gz) or Parquet with one row per image."),
+        typer.Option(
+            "--table",
+            metavar="FILE",
+            help="table, dicom, fundus: CSV, TSV (or these as .gz) or Parquet with one row per image; vqa: also JSON, JSON lines, or a "
+            "folder of such tables, with one row per question.",
+        ),
     ] = None,
     columns: Annotated[
         list[str] | None,
         typer.Option(
             "--column",
             metavar="OURS=THEIRS",
-            help="table, dicom: the table's name of one of our columns (item_id, image, label, patient_id, family, site, split, sex, age, "
-            "view, frame, reader), e.g. --column image=path --column label=dx; may be repeated.",
+            help="table, dicom, vqa, fundus: the table's name of one of our columns (item_id, image, label, patient_id, family, site, split, sex, "
+            "age, "
+            "view, frame, reader), e.g. --column image=path --column label=dx; may be repeated. vqa: also question, answer, choices (one "
+            "column, or several with commas), question_type, language, given_reference, order.",
         ),
     ] = None,
     delimiter: Annotated[
         str | None,
-        typer.Option("--delimiter", metavar="CHARACTER", help="table, dicom: separator of the columns of a CSV; a comma by default."),
+        typer.Option("--delimiter", metavar="CHARACTER", help="table, dicom, vqa: separator of the columns of a CSV; a comma by default."),
     ] = None,
     header: Annotated[
         str | None, typer.Option("--header", metavar="A,B,C", help="table, dicom: names for the columns of a table without a header row.")
@@ -164,6 +171,38 @@ def import_cohort(
             help="chexpert, table, dicom: rows of an uncertain finding are left out and counted (ignore, the default), positive, or not.",
         ),
     ] = None,
+    layout: Annotated[
+        str | None,
+        typer.Option(
+            "--layout",
+            metavar="NAME",
+            help="vqa: vqa-rad, slake, pathvqa, omnimedvqa, diff-vqa, ms-cxr-t or mmxu; fundus: folders, aptos, idrid, odir or messidor. "
+            "By default the one whose files are there.",
+        ),
+    ] = None,
+    answers: Annotated[
+        Literal["given", "occurring"] | None,
+        typer.Option(
+            "--answers",
+            metavar="given|occurring",
+            help="vqa: choices of a question without any: none, so that only yes or no is closed (given, the default), or all answers that "
+            "occur for the same question.",
+        ),
+    ] = None,
+    language: Annotated[
+        str | None, typer.Option("--language", metavar="NAME", help="vqa: keep only questions in this language, e.g. en.")
+    ] = None,
+    healthy_when: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--healthy-when",
+            metavar="QUESTION=ANSWER",
+            help="vqa: what makes an image healthy, e.g. 'is the image normal?=yes'; all others are 'other'; may be repeated.",
+        ),
+    ] = None,
+    skip_malformed: Annotated[
+        bool, typer.Option("--skip-malformed", help="vqa: count and skip questions whose answer and choices do not fit.")
+    ] = False,
     lateral: Annotated[bool, typer.Option("--lateral", help="chexpert: keep lateral views too.")] = False,
     priors: Annotated[
         bool, typer.Option("--priors", help="nih: keep earlier normal films of positive patients, for the strategy 'prior'.")

@@ -75,8 +75,9 @@ def own_healthy_images(cohort: Cohort, split: str) -> pd.DataFrame:
 
 
 def blind_queries(cohort: Cohort, split: str) -> pd.DataFrame:
-    """List the queries of a split as a selector may see them."""
-    return blind(cohort.queries(split))
+    """List the queries of a split as a selector may see them; where a cohort asks questions, only the items that some are about."""
+    queries = cohort.queries(split)
+    return blind(queries if cohort.questions is None else queries[queries["item_id"].isin(cohort.questions["item_id"])])
 
 
 def blind(items: pd.DataFrame) -> pd.DataFrame:

@@ -34,6 +34,9 @@ STRATEGIES = {
     ),
     "cross_center": Strategy("cross_center", "from another site, or from the same", settings=("site",), relaxable=("site",)),
     "prior": Strategy("prior", "an earlier healthy image of the *same* patient", settings=("order",), relaxable=("patient",)),
+    "given": Strategy(
+        "given", "the earlier image of the *same* patient that comes with the set; it need not be healthy", settings=("order",)
+    ),
 }
 """By name; a new strategy is a file in `empirical.references.strategies` and a line here."""
 
@@ -66,7 +69,7 @@ class ReferenceConfig(StrictConfig):
     site : str
         Cross-center: ``'other'`` (another site than the query's) or ``'same'``.
     order : str
-        Prior: the numeric column that gives the order of a patient's images.
+        Prior and given: the numeric column that gives the order of a patient's images.
     model : ModelConfig, optional
         Embedding: the vision model, or the vision-language model whose vision tower is used; by default the model that is
         trained or evaluated. A finetuned model gives other embeddings than its base model: name one model to keep the same references.

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 from empirical.cohorts import Cohort
 from empirical.references.assignment import Assignment
-from empirical.references.candidates import ReferenceRequest, blind_queries, diseased_pool, healthy_pool, own_healthy_images
+from empirical.references.candidates import ReferenceRequest, blind, blind_queries, diseased_pool, healthy_pool, own_healthy_images
 from empirical.references.config import STRATEGIES, ReferenceConfig
 from empirical.references.embeddings.cache import embedder
 from empirical.references.embeddings.towers import released_after
 
 if TYPE_CHECKING:
     import numpy as np
+    import pandas as pd
     from numpy.typing import NDArray
 
     from empirical.vlm.config import ModelConfig
@@ -57,7 +58,8 @@ def choose_references(
     -------
     Assignment
         References for each query: healthy, of another patient (with ``prior`` of the same), never a validation or test item (with
-        ``prior`` an earlier item of the same patient). The selector sees neither the queries' labels nor their masks.
+        ``prior`` an earlier item of the same patient). With ``given`` they are those of the set, of the same patient and not always
+        healthy. The selector sees neither the queries' labels nor their masks.
 
     Raises
     ------
@@ -66,7 +68,7 @@ def choose_references(
     """
     request = ReferenceRequest(
         queries=blind_queries(cohort, split),
-        pool=diseased_pool(cohort) if diseased else healthy_pool(cohort, split, config.within_family),
+        pool=_pool(cohort, split, config, diseased),
         config=config,
         seed=seed,
         embed=embed or embedder(cohort, config.model or model, quiet),
@@ -74,6 +76,12 @@ def choose_references(
     )
     with released_after():
         return _in_order(selector(config.strategy)(request), request)
+
+
+def _pool(cohort: Cohort, split: str, config: ReferenceConfig, diseased: bool) -> pd.DataFrame:
+    if config.strategy == "given":
+        return blind(cohort.table)  # the set has chosen; a given reference need not be healthy
+    return diseased_pool(cohort) if diseased else healthy_pool(cohort, split, config.within_family)
 
 
 def selector(strategy: str) -> Callable[[ReferenceRequest], Assignment]:

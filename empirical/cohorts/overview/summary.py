@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 GROUPING = ("sex", "site", "view")
+MOST_QUESTIONS = 30  # rows of the table of questions; all others are counted together
 MOST_LEVELS = 8  # columns of a table, bars of a panel; all other levels are counted together
 
 
@@ -39,11 +40,50 @@ def summary_tables(cohort: Cohort) -> dict[str, pd.DataFrame]:
     if table["age"].notna().any():
         quantiles = groups["age"].describe()[["count", "min", "25%", "50%", "75%", "max"]].reset_index()
         tables["Age in years"] = quantiles.rename(columns={"count": "known", "50%": "median"}).astype({"known": int})
+    if cohort.questions is not None:
+        tables |= question_tables(cohort.questions, cohort.table)
     tables["Items without a value"] = _missing(table)
     if cohort.info.counts:
         counted = [(name.replace("_", " "), number) for name, number in cohort.info.counts.items()]
         tables["Counted while making the cohort"] = pd.DataFrame(counted, columns=["what", "how many"])
     return tables
+
+
+def question_tables(questions: pd.DataFrame, table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Count each question and its answers; the share of the most frequent answer is what a model reaches that never looks.
+
+    Questions that are asked most come first; all but `MOST_QUESTIONS` are counted together.
+    """
+    import pandas as pd
+
+    split = questions["item_id"].map(table.set_index("item_id")["split"])
+    rows = []
+    common = questions["question_id"].value_counts(sort=True).index[:MOST_QUESTIONS]
+    for name in common:
+        asked = questions[questions["question_id"] == name]
+        shares = asked["answer"].value_counts(normalize=True)
+        counted = {part: int((split[asked.index] == part).sum()) for part in SPLITS if (split == part).any()}
+        words = " ".join(str(asked["question"].iloc[0]).split())
+        first = {"question": name, "words": words if len(words) <= 60 else f"{words[:57]}...", "scale": asked["scale"].iloc[0]}
+        answers = ", ".join(f"{answer} {100 * share:.0f} %" for answer, share in shares.head(MOST_LEVELS).items())
+        more = f" and {len(shares) - MOST_LEVELS} others" if len(shares) > MOST_LEVELS else ""
+        rows.append(first | counted | {"patients": _patients(asked, table), "answers": answers + more})
+    tables = {"Questions": pd.DataFrame(rows)}
+    by_scale = questions.groupby("scale")
+    most = questions.groupby("question_id")["answer"].transform(lambda answers: answers.value_counts().index[0])
+    kinds = by_scale.agg(questions=("question_id", "nunique"), rows=("item_id", "size"), items=("item_id", "nunique")).reset_index()
+    kinds["% by the most frequent answer"] = [100 * float((rows["answer"] == most[rows.index]).mean()) for _, rows in by_scale]
+    tables["Questions by scale"] = kinds
+    if len(common) < questions["question_id"].nunique():
+        rest = ~questions["question_id"].isin(common)
+        tables["Questions not listed"] = pd.DataFrame(
+            {"questions": [questions.loc[rest, "question_id"].nunique()], "rows": [int(rest.sum())]}
+        )
+    return tables
+
+
+def _patients(asked: pd.DataFrame, table: pd.DataFrame) -> int:
+    return int(table.loc[table["item_id"].isin(asked["item_id"]), "patient_id"].nunique())
 
 
 def known_columns(cohort: Cohort) -> list[str]:

@@ -52,7 +52,7 @@ def import_folder(
     patterns = FilePatterns(root, include, exclude)
     table, counts = list_files(root, lambda path: path.suffix.lower() in IMAGE_SUFFIXES, ", ".join(IMAGE_SUFFIXES), patterns)
     table, positive = keep_labels(table, healthy, positive, counts, str(root))
-    table["patient_id"] = _patients(table["image"], patient_pattern)
+    table["patient_id"] = patients_by_pattern(table["image"], patient_pattern)
     info = CohortInfo(name or root.name, "folder", healthy, positive, modality, finding or " or ".join(positive))
     options = {"patient_pattern": patient_pattern, "include": list(include), "exclude": list(exclude)}
     return finish_import(CohortDraft(root, info, table, counts, options, "no --patient-pattern"), out, **settings)
@@ -204,7 +204,8 @@ def _refuse_unreadable(error: OSError) -> NoReturn:
     ) from None
 
 
-def _patients(images: pd.Series, text: str | None) -> pd.Series:
+def patients_by_pattern(images: pd.Series, text: str | None) -> pd.Series:
+    """Find the patients in the names of images, or in their paths where the pattern has a ``/``; without a pattern each is its own."""
     if text is None:
         return images
     try:
@@ -213,7 +214,7 @@ def _patients(images: pd.Series, text: str | None) -> pd.Series:
         raise InputError(f"--patient-pattern {text}: not a regular expression ({error})") from None
     try:
         with time_limit(PATTERN_SECONDS, "it"):
-            patients = images.map(lambda image: patient_of(Path(image).name, pattern))
+            patients = images.map(lambda image: patient_of(image if "/" in text else Path(image).name, pattern))
     except TimeLimit:
         long = f"takes more than {PATTERN_SECONDS:g} s for {len(images)} file names"
         raise InputError(f"--patient-pattern {text}: {long}; avoid nested repetition such as (a+)+") from None

@@ -75,9 +75,9 @@ def import_cohort(
         typer.Option(
             "--column",
             metavar="OURS=THEIRS",
-            help="table, dicom, vqa, fundus: the table's name of one of our columns (item_id, image, label, patient_id, family, site, split, "
-            "sex, age, view, frame, reader), e.g. --column image=path --column label=dx; may be repeated. vqa: also question, answer, choices (one "
-            "column, or several with commas), question_type, language, given_reference, order.",
+            help="table, dicom, vqa, fundus: the table's name of one of our columns (item_id, image, label, patient_id, family, site, "
+            "split, sex, age, view, frame, reader), e.g. --column image=path --column label=dx; may be repeated. vqa: also question, "
+            "answer, choices (one column, or several with commas), question_type, language, given_reference, order.",
         ),
     ] = None,
     delimiter: Annotated[

@@ -165,6 +165,7 @@ SECTIONS = {
     "empirical.pretraining.config.HardnessConfig": "hardness",
     "empirical.vlm.pocket.config.PocketConfig": "pocket-models",
     "paper_figures.observers.config.ChannelConfig": "channels",
+    "paper_figures.observers.config.AnswersConfig": "answers",
     "paper_figures.study.config.CohortSource": "cohorts-of-a-study",
     "paper_figures.study.config.Block": "blocks",
     "paper_figures.study.config.Restarts": "restarts",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,7 +12,7 @@ from see_in_pairs.packaged import find_config
 
 if TYPE_CHECKING:
     from empirical.cohorts import Cohort
-    from paper_figures.observers.config import ObserversConfig
+    from paper_figures.observers.config import AnswersConfig, ObserversConfig
 
 CONFIGS = Path(__file__).parents[1] / "observers" / "configs"
 
@@ -34,12 +34,14 @@ def observers(
     the query minus its reference, or both images. Writes observers.csv (AUROC with intervals), gains.csv (over the single image),
     trainings.csv, and figures/observers.png with .pdf and .csv; alignment.csv where references are aligned. A config with strategies
     (inserted-lesions) compares ways to choose references at the places of inserted lesions, and writes strategies.csv and
-    figures/strategies.png.
+    figures/strategies.png. The config several-findings asks ideal observers the questions of a phantom with several findings, and writes
+    answers.csv and figures/answers.png.
     """
     from empirical.cohorts import Cohort
     from paper_figures.observers.config import ObserversConfig
     from paper_figures.observers.figure import save_ladder
     from paper_figures.observers.ladder import build_ladder, study_table
+    from paper_figures.results.ideal_answers import refuse_findings
     from see_in_pairs.configs import load_config
     from see_in_pairs.files import write_text
     from see_in_pairs.runs import RunFolder
@@ -47,11 +49,14 @@ def observers(
     loaded = Cohort.load(cohort)
     settings = load_config(ObserversConfig, find_config(config, CONFIGS, "observers"), changes or ())
     inputs = [cohort / "cohort.parquet"]
+    if settings.answers is not None:
+        return _answers(loaded, settings.answers, out, json, seed, quiet)
+    refuse_findings(cohort)
     if settings.strategies:
         return _strategies(loaded, settings, out, json, seed, quiet)
     if settings.study is not None:
         inputs.append(study_table(settings.study))
-    with RunFolder(out, "observers", settings.model_dump(mode="json") | {"cohort": loaded.hash}, seed=seed, inputs=inputs) as run:
+    with RunFolder(out, "observers", _identity(settings, loaded), seed=seed, inputs=inputs) as run:
         ladder = build_ladder(loaded, settings, seed, quiet)
         run.count("left_out", ladder.left_out)
         if len(ladder.alignment):
@@ -69,6 +74,36 @@ def observers(
     log(f"written: {out / 'observers.csv'}, {out / 'gains.csv'}, {out / 'figures' / 'observers.png'}", quiet)
 
 
+def _identity(settings: ObserversConfig, cohort: Cohort) -> dict[str, Any]:
+    """What decides the result; the key of other observers is left out, so that earlier folders stay valid."""
+    return settings.model_dump(mode="json", exclude={"answers"}) | {"cohort": cohort.hash}
+
+
+def _answers(cohort: Cohort, settings: AnswersConfig, out: Path, json: str | None, seed: int, quiet: bool) -> None:
+    """Ask ideal observers the questions of a phantom with several findings."""
+    from paper_figures.observers.answers_figure import save_answers
+    from paper_figures.results.ideal_answers import NOTHING, ideal_answers
+    from see_in_pairs.files import write_text
+    from see_in_pairs.runs import RunFolder
+
+    identity = {"answers": settings.model_dump(mode="json"), "cohort": cohort.hash}
+    with RunFolder(out, "observers", identity, seed=seed, inputs=[cohort.folder / "cohort.parquet"]) as run:
+        table = ideal_answers(cohort.folder, settings.rho, settings.replicates, seed, quiet)
+        run.count("rows", len(table))
+        write_text(run.path / "answers.csv", table.to_csv(index=False, float_format="%.6g"))
+        save_answers(table, run.path, seed)
+    if json is not None:
+        emit_json({"answers": table.to_dict("records")}, json)
+    else:
+        print("ideal observers who know nothing but the images and the phantom's truth: query alone, and gain with its relative")
+        joint = table[(table["observer"] == "joint") & (table["knows"] == NOTHING)]
+        shown = joint.assign(single=joint["value"] - joint["gain"])[
+            ["question", "answers", "measure", "rho", "single", "gain", "gain_mcse"]
+        ]
+        print(shown.round(4).to_string(index=False, na_rep=""))
+    log(f"written: {out / 'answers.csv'}, {out / 'figures' / 'answers.png'}", quiet)
+
+
 def _strategies(cohort: Cohort, settings: ObserversConfig, out: Path, json: str | None, seed: int, quiet: bool) -> None:
     """Compare ways to choose references on a cohort of inserted lesions."""
     from paper_figures.observers.strategies import compare_strategies
@@ -76,7 +111,7 @@ def _strategies(cohort: Cohort, settings: ObserversConfig, out: Path, json: str 
     from see_in_pairs.files import write_text
     from see_in_pairs.runs import RunFolder
 
-    identity, inputs = settings.model_dump(mode="json") | {"cohort": cohort.hash}, [cohort.folder / "cohort.parquet"]
+    identity, inputs = _identity(settings, cohort), [cohort.folder / "cohort.parquet"]
     with RunFolder(out, "observers", identity, seed=seed, inputs=inputs) as run:
         table = compare_strategies(cohort, settings, seed, quiet)
         write_text(run.path / "strategies.csv", table.to_csv(index=False, float_format="%.6g"))

@@ -43,6 +43,24 @@ class ChannelConfig(StrictConfig):
         return side
 
 
+class AnswersConfig(StrictConfig):
+    """Ideal observers of the questions of a phantom with several findings.
+
+    Parameters
+    ----------
+    rho : list of float
+        Correlations of query and relative, 0 to below 1; not read where the phantom's components are shared unequally.
+    replicates : int
+        Simulated patients of each question and correlation.
+    """
+
+    rho: Annotated[
+        list[Annotated[float, Field(ge=0, lt=1)]],
+        Field(min_length=1, default_factory=lambda: [0.0, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95]),
+    ]
+    replicates: int = Field(default=150_000, ge=1000, le=10**7)
+
+
 class ObserversConfig(StrictConfig):
     """Which observers learn from a cohort, through which channels, from how many patients.
 
@@ -74,6 +92,9 @@ class ObserversConfig(StrictConfig):
         0 for none.
     folds : int
         Strategies: parts of the patients; each is scored by rules that learned from the others.
+    answers : AnswersConfig, optional
+        Ideal observers of a phantom with several findings (``cohort phantom findings-phantom``), instead of the ladder; no other key is
+        read.
     study : Path, optional
         Folder of a training study of the same cohort; its models are drawn beside the observers.
     study_cohort : str
@@ -96,6 +117,7 @@ class ObserversConfig(StrictConfig):
     strategies: dict[str, ReferenceConfig] = Field(default_factory=dict)
     control_rho: float = Field(default=0.7, ge=0, lt=1)
     folds: int = Field(default=5, ge=2, le=20)
+    answers: AnswersConfig | None = None
     study: Path | None = None
     study_cohort: str = ""
 

@@ -130,15 +130,20 @@ def pixel_correlation(truth: PhantomTruth) -> float:
 
 
 def run_detectability(results: RunResults, run: Run) -> IdealDetectability | None:
-    """Detectability in the cohort of a run, cached in ``theory/observers.json``; None if it is not a phantom."""
+    """Detectability in the cohort of a run, cached in ``theory/observers.json``; None if it is not a phantom with one lesion."""
     truth, cache = results.truth_path(run), results.folder / "theory" / "observers.json"
-    return None if truth is None else _cached(truth, cache, IdealDetectability, ideal_detectability)
+    return (
+        None
+        if truth is None or (truth.parent / "findings.json").is_file()
+        else _cached(truth, cache, IdealDetectability, ideal_detectability)
+    )
 
 
 def cohort_auroc(cohort: Cohort, cache: Path) -> IdealAuroc | None:
-    """Areas of the ideal observers of a cohort, cached in a JSON file; None if it is not a phantom."""
+    """Areas of the ideal observers of a cohort, cached in a JSON file; None if it is not a phantom with one lesion."""
     truth = cohort.folder / "truth.npz"
-    return _cached(truth, cache, IdealAuroc, ideal_auroc) if truth.is_file() else None
+    one = truth.is_file() and not (cohort.folder / "findings.json").is_file()
+    return _cached(truth, cache, IdealAuroc, ideal_auroc) if one else None
 
 
 Observer = TypeVar("Observer", IdealDetectability, IdealAuroc)

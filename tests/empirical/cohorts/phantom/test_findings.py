@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,10 @@ from empirical.cohorts.phantom import LesionConfig, PhantomConfig, PhantomTruth,
 from empirical.cohorts.phantom.draws import FamilySampler
 from empirical.cohorts.phantom.findings import FindingsTruth, build_findings
 from empirical.cohorts.phantom.model import build_model
+from empirical.evaluation.records import read_records
+from paper_figures.cli import app
 from see_in_pairs.configs import parse_config
+from see_in_pairs.console import run_app
 from see_in_pairs.errors import InputError
 
 KINDS = {
@@ -34,7 +38,7 @@ def config(**changes: object) -> PhantomConfig:
     return parse_config(PhantomConfig, plain | changes, "phantom.yaml")
 
 
-def test_a_phantom_of_one_lesion_is_what_it_was_before_there_were_findings(tmp_path: object) -> None:
+def test_a_phantom_of_one_lesion_is_what_it_was_before_there_were_findings(tmp_path: Path) -> None:
     settings = PhantomConfig(size=32, n_train=6, n_val=2, n_test=4, lesion=LesionConfig(width=2.0))
     cohort = make_phantom(settings, str(tmp_path), seed=7)
     digest = hashlib.sha256()
@@ -77,7 +81,7 @@ def test_a_fundus_has_the_covariances_its_truth_says() -> None:
     assert len(truth.demographic) == 4 + 12  # the modes, and the vessels
 
 
-def test_what_is_asked_is_what_was_drawn(tmp_path: object) -> None:
+def test_what_is_asked_is_what_was_drawn(tmp_path: Path) -> None:
     several = {"several": 0.25, "place": "random", "places": 5}
     with_them = make_phantom(config(findings=several), f"{tmp_path}/with", seed=3)
     faint = {"kinds": {name: kind | {"detectability": 0.0} for name, kind in KINDS.items()}}
@@ -114,7 +118,7 @@ def _pixels(cohort: Cohort, item: str) -> np.ndarray:
     return np.asarray(Image.open(cohort.image_path(item)), dtype=float)
 
 
-def test_splits_are_balanced_and_prior_and_cases_agree(tmp_path: object) -> None:
+def test_splits_are_balanced_and_prior_and_cases_agree(tmp_path: Path) -> None:
     cohort = make_phantom(config(n_val=0, n_test=64), str(tmp_path), seed=1)  # 48 diseased: each of 24 cases twice
     table = cohort.queries("test")
     assert set(table[table["kinds"] != ""].groupby(["kinds", "regions", "severity"]).size()) == {2}
@@ -124,7 +128,7 @@ def test_splits_are_balanced_and_prior_and_cases_agree(tmp_path: object) -> None
     assert len(set(cases)) == 25
 
 
-def test_more_families_or_another_rho_change_no_query(tmp_path: object) -> None:
+def test_more_families_or_another_rho_change_no_query(tmp_path: Path) -> None:
     first, longer = (make_phantom(config(n_test=n, rho=rho), f"{tmp_path}/{n}", seed=1) for n, rho in ((8, 0.2), (20, 0.8)))
     columns = ["item_id", "sha256", "kinds", "regions", "severity"]
     pd.testing.assert_frame_equal(first.queries("test")[columns], longer.queries("test")[columns].head(8))
@@ -156,16 +160,39 @@ BAD = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_impossible_findings_are_refused_in_one_line(case: str, tmp_path: object) -> None:
+def test_impossible_findings_are_refused_in_one_line(case: str, tmp_path: Path) -> None:
     changes, words = BAD[case]
     with pytest.raises(InputError, match=words) as caught:
         make_phantom(config(findings=changes), str(tmp_path), seed=0)
     assert "\n" not in str(caught.value)
 
 
-def test_findings_of_something_else_are_one_line(tmp_path: object) -> None:
+def test_findings_of_something_else_are_one_line(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="only phantoms"):
         FindingsTruth.load(tmp_path)
     (tmp_path / "findings.json").write_text('{"colour": 1}')
     with pytest.raises(InputError, match="make the cohort again"):
         FindingsTruth.load(tmp_path)
+
+
+@pytest.mark.parametrize("modality", ["chest", "fundus"])
+def test_the_pocket_model_answers_every_question_of_the_packaged_config(modality: str, tmp_path: Path) -> None:
+    sizes = [f"--set={name}" for name in ("n_train=8", "n_val=2", "n_test=12", "findings.several=0.3", f"modality={modality}")]
+    assert run_app(app, ["cohort", "phantom", "findings-phantom", "--out", str(tmp_path / "cohort"), *sizes, "--quiet"]) == 0
+    family = {"strategy": "demographic", "columns": ["family"], "caliper": {}}
+    config = {
+        "cohort": str(tmp_path / "cohort"), "model": {"name": "pocket"}, "threads": 1, "doctor": False,
+        "arms": [{"arm": "single"}, {"arm": "pair", "references": family}],
+    }  # fmt: skip
+    (tmp_path / "evaluate.yaml").write_text(json.dumps(config))  # JSON is YAML
+    assert run_app(app, ["evaluate", str(tmp_path / "evaluate.yaml"), "--out", str(tmp_path / "run"), "--quiet"]) == 0
+    cohort, records = Cohort.load(tmp_path / "cohort"), read_records(tmp_path / "run")
+    asked = cohort.questions[cohort.questions["item_id"].isin(cohort.queries("test")["item_id"])]
+    kinds = {"nodule", "cavity", "band"}
+    assert set(records.table["question_id"]) == kinds | {"kind", "location", "laterality", "severity"}
+    for arm in ("single", "pair"):
+        answers = records.table[records.table["arm"] == arm].set_index(["item_id", "question_id"])["answer"]
+        assert answers.to_dict() == asked.set_index(["item_id", "question_id"])["answer"].to_dict()
+    pairs = records.table[records.table["arm"] == "pair"]
+    assert all(references[0].startswith(item) for item, references in zip(pairs["item_id"], pairs["reference_ids"], strict=True))
+    assert records.scales == {"severity": ("none", "mild", "marked")}

@@ -50,7 +50,7 @@ def import_cohort(
         typer.Option(
             "--include",
             metavar="PATTERN",
-            help="folder, table, dicom: read only files whose name (with a '/': path below --root) matches, e.g. '*.png'; may be repeated.",
+            help="folder, table, dicom, fundus: read only files whose name (with '/': path) matches, e.g. '*.png'; may be repeated.",
         ),
     ] = None,
     exclude: Annotated[
@@ -58,7 +58,7 @@ def import_cohort(
         typer.Option(
             "--exclude",
             metavar="PATTERN",
-            help="folder, table, dicom: leave out files that match, and count them, e.g. '*_mask*'; may be repeated.",
+            help="folder, table, dicom, fundus: leave out files that match, and count them, e.g. '*_mask*'; may be repeated.",
         ),
     ] = None,
     table: Annotated[
@@ -66,7 +66,7 @@ def import_cohort(
         typer.Option(
             "--table",
             metavar="FILE",
-            help="table, dicom, fundus: CSV, TSV (or these as .gz) or Parquet with one row per image; vqa: also JSON, JSON lines, or a "
+            help="table, dicom: CSV, TSV (or these as .gz) or Parquet with one row per image; vqa: also JSON, JSON lines, or a "
             "folder of such tables, with one row per question.",
         ),
     ] = None,
@@ -75,7 +75,7 @@ def import_cohort(
         typer.Option(
             "--column",
             metavar="OURS=THEIRS",
-            help="table, dicom, vqa, fundus: the table's name of one of our columns (item_id, image, label, patient_id, family, site, "
+            help="table, dicom, vqa: the table's name of one of our columns (item_id, image, label, patient_id, family, site, "
             "split, sex, age, view, frame, reader), e.g. --column image=path --column label=dx; may be repeated. vqa: also question, "
             "answer, choices (one column, or several with commas), question_type, language, given_reference, order.",
         ),
@@ -202,6 +202,20 @@ def import_cohort(
     skip_malformed: Annotated[
         bool, typer.Option("--skip-malformed", help="vqa: count and skip questions whose answer and choices do not fit.")
     ] = False,
+    merge: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--merge",
+            metavar="GRADES",
+            help="fundus: neighbouring grades to take as one, by number or name, e.g. '8+9+10'; may be repeated.",
+        ),
+    ] = None,
+    least: Annotated[
+        int | None,
+        typer.Option(
+            "--least", metavar="N", min=1, help="fundus: merge a grade of fewer images with its rarer neighbour, until none has fewer."
+        ),
+    ] = None,
     lateral: Annotated[bool, typer.Option("--lateral", help="chexpert: keep lateral views too.")] = False,
     priors: Annotated[
         bool, typer.Option("--priors", help="nih: keep earlier normal films of positive patients, for the strategy 'prior'.")

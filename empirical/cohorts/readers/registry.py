@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from empirical.cohorts.cohort import Cohort
 
 PUBLIC_SETS = ("nih", "chexpert", "ham10000")  # layout, labels and their names are fixed by the set
-OWN_IMAGES = ("folder", "medmnist", "table", "dicom", "vqa")  # the user names the labels and their words
+OWN_IMAGES = ("folder", "medmnist", "table", "dicom", "vqa", "fundus")  # the user names the labels and their words
 KINDS = (*PUBLIC_SETS, *OWN_IMAGES)
 LABELS = {"healthy", "positive", "positive_name", "no_label"}  # options that name labels
 SPELLED = {"columns": "--column", "label_names": "--label-name"}  # repeated options, each KEY=VALUE, with a singular name

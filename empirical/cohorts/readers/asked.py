@@ -1,0 +1,96 @@
+"""Questions from what a reader knows: grades, findings, and the values of a column."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from empirical.cohorts.questions import QUESTION_COLUMNS
+from empirical.prompts.templates import normalised_answer
+from see_in_pairs.errors import InputError, did_you_mean, first_few
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+YES_NO = ("yes", "no")
+MOST_CHOICES = 30  # values of a column that is asked for
+
+
+def ask_items(
+    items: pd.Series, answers: pd.Series, question_id: str, question: str, choices: Sequence[str], scale: str, finding: str = ""
+) -> pd.DataFrame:
+    """One question about items, without those that have no answer (``''``)."""
+    import pandas as pd
+
+    rows = pd.DataFrame({"item_id": items.to_numpy(), "answer": answers.to_numpy()})
+    rows = rows[rows["answer"] != ""].reset_index(drop=True)
+    rows = rows.assign(question_id=question_id, question=question, scale=scale, finding=finding)
+    rows["choices"] = [tuple(choices)] * len(rows)
+    return rows[list(QUESTION_COLUMNS)]
+
+
+def ask_finding(items: pd.Series, answers: pd.Series, finding: str) -> pd.DataFrame:
+    """Ask whether a finding is there."""
+    words = finding.replace("_", " ").lower()
+    return ask_items(items, answers, words, f"Does the query show {words}?", YES_NO, "binary", words)
+
+
+def ask_column(table: pd.DataFrame, column: str, counts: dict[str, int]) -> pd.DataFrame:
+    """Ask for the value of a column, among all values that occur; items without one are not asked, and are counted."""
+    if column not in table:
+        raise InputError(f"--ask {column}: no such column (there are {first_few(list(table), 20)}){did_you_mean(column, table.columns)}")
+    values = table[column].map(lambda value: "" if value != value else str(value).strip())
+    choices = sorted(set(values) - {""})
+    if not 2 <= len(choices) <= MOST_CHOICES:
+        raise InputError(f"--ask {column}: has {len(choices)} different values; a question has 2 to {MOST_CHOICES} choices")
+    if len({normalised_answer(choice) for choice in choices}) < len(choices):
+        raise InputError(f"--ask {column}: writes one value in several ways ({first_few(choices, 6)}); write each in one way only")
+    counts |= {f"items_without_{column}": int((values == "").sum())} if (values == "").any() else {}
+    words = column.replace("_", " ")
+    return ask_items(table["item_id"], values, column, f"Which {words} does the query show?", choices, "nominal", words)
+
+
+def merge_grades(
+    grades: pd.Series, scale: Sequence[str], merges: Sequence[str], least: int, counts: dict[str, int], column: str
+) -> dict[str, str]:
+    """The name of each grade after merging: those that were asked for, then, while one has fewer than `least` images, the rarest.
+
+    Only neighbours of the scale are merged: the rarest grade goes to its rarer neighbour, to the lower one if both have as many. Grades
+    that no image has always go to a neighbour.
+    """
+    numbers = {grade: re.match(r"\d+", grade) for grade in scale}
+    groups = [[grade] for grade in scale]
+
+    def place(text: str) -> int:
+        for position, grade in enumerate(scale):
+            number = numbers[grade]
+            if text.strip().casefold() in (grade.casefold(), number.group(0) if number else str(position)):
+                return position
+        raise InputError(f"--merge {text.strip()}: no such grade (there are {first_few(scale, 12)}){did_you_mean(text, scale)}")
+
+    for merge in merges:
+        places = sorted({place(text) for text in merge.split("+")})
+        if len(places) < 2 or places != list(range(places[0], places[-1] + 1)):
+            raise InputError(f"--merge {merge}: name neighbours of the scale, as in '8+9+10' (there are {first_few(scale, 12)})")
+        wanted = {scale[number] for number in places}
+        together = [grade for group in groups if wanted & set(group) for grade in group]
+        first = next(number for number, group in enumerate(groups) if wanted & set(group))
+        groups = [group for group in groups if not wanted & set(group)]
+        groups.insert(first, together)
+    size = grades.value_counts()
+    need = max(least, 1)
+    while len(groups) > 2:
+        sizes = [int(sum(size.get(grade, 0) for grade in group)) for group in groups]
+        rarest = min(range(len(groups)), key=lambda number: sizes[number])
+        if sizes[rarest] >= need:
+            break
+        sides = [number for number in (rarest - 1, rarest + 1) if 0 <= number < len(groups)]
+        other = min(sides, key=lambda number: (sizes[number], number))
+        low, high = sorted((rarest, other))
+        groups[low : high + 1] = [groups[low] + groups[high]]
+    if any(sum(size.get(grade, 0) for grade in group) < need for group in groups):
+        raise InputError(f"'{column}': fewer than two grades have {need} images; lower --least, or import more")
+    if merged := len(scale) - len(groups):
+        counts[f"grades_merged_of_{column}"] = merged
+    return {grade: " or ".join(group) for group in groups for grade in group}

@@ -219,17 +219,26 @@ class FindingsSampler:
 
 
 def questions_table(truth: FindingsTruth, cases: dict[str, Case]) -> tuple[pd.DataFrame, dict[str, int]]:
-    """Write down the questions of each item with their answers, and count the items that a question is not asked about."""
+    """Write down the questions of each item with their answers, and count the items that a question is not asked about.
+
+    What each item shows stands beside them, not in the cohort's table: there references could be matched on it.
+    """
     import pandas as pd
 
     rows: list[dict[str, Any]] = []
     left_out: dict[str, int] = {}
+    kinds, regions = [*truth.kinds], [*truth.regions]
     for item, case in cases.items():
+        shown = {
+            "shown_kinds": "; ".join(kinds[kind] for kind in case.kinds),
+            "shown_regions": "; ".join(regions[region] for region in case.regions),
+            "shown_severity": [*truth.severity][case.severity] if case.kinds else "",
+        }
         for asked in truth.questions():
             answer = truth.answer(asked, case)
             if answer is None:
                 key = f"queries_not_asked_{asked.question_id}"
                 left_out[key] = left_out.get(key, 0) + 1
             else:
-                rows.append({"item_id": item, **asdict(asked), "answer": answer})
+                rows.append({"item_id": item, **asdict(asked), "answer": answer, **shown})
     return pd.DataFrame(rows), left_out

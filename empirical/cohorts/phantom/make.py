@@ -133,15 +133,6 @@ class _FindingsPainter:
                 mask |= np.abs(drawn) > abs([*self.truth.kinds.values()][kind]["amplitudes"][region]) / 2
         return added, mask
 
-    def columns(self, query: str) -> dict[str, str]:
-        """What the cohort's table says of a query."""
-        case, kinds, regions = self.cases[query], [*self.truth.kinds], [*self.truth.regions]
-        return {
-            "kinds": "; ".join(kinds[kind] for kind in case.kinds),
-            "regions": "; ".join(regions[region] for region in case.regions),
-            "severity": [*self.truth.severity][case.severity] if case.kinds else "",
-        }
-
 
 def _families(config: PhantomConfig, truth: PhantomTruth, seed: int) -> Iterator[tuple[str, int, PhantomFamily]]:
     sampler = FamilySampler(truth, seed)
@@ -178,11 +169,10 @@ def _write_family(
         image, mask = image + contrast * truth.amplitude * profile, f"masks/{query}.png"
         writer.pixels(mask, np.where(profile > 0.5, 255, 0).astype(np.uint8))
     label = (DISEASED if painter is None else FINDING) if diseased else HEALTHY
-    more = {} if painter is None else painter.columns(query)
-    yield _row(writer, query, image) | shared | {"mask": mask, "label": label, "split": split, "serves": ""} | more
+    yield _row(writer, query, image) | shared | {"mask": mask, "label": label, "split": split, "serves": ""}
     for relative, healthy in enumerate(family.images[1:], start=1):
         row = _row(writer, f"{query}-r{relative}", healthy)
-        yield row | shared | {"mask": "", "label": HEALTHY, "split": "reference", "serves": split} | dict.fromkeys(more, "")
+        yield row | shared | {"mask": "", "label": HEALTHY, "split": "reference", "serves": split}
 
 
 def _row(writer: _Writer, item_id: str, image: NDArray[np.float64]) -> dict[str, Any]:

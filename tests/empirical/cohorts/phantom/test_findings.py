@@ -38,6 +38,12 @@ def config(**changes: object) -> PhantomConfig:
     return parse_config(PhantomConfig, plain | changes, "phantom.yaml")
 
 
+def queries_of(cohort: Cohort) -> pd.DataFrame:
+    """Queries with what they show."""
+    shown = cohort.questions.drop_duplicates("item_id").rename(columns=lambda name: name.removeprefix("shown_"))
+    return cohort.table.merge(shown[["item_id", "kinds", "regions", "severity"]], on="item_id").set_index("item_id")
+
+
 def test_a_phantom_of_one_lesion_is_what_it_was_before_there_were_findings(tmp_path: Path) -> None:
     settings = PhantomConfig(size=32, n_train=6, n_val=2, n_test=4, lesion=LesionConfig(width=2.0))
     cohort = make_phantom(settings, str(tmp_path), seed=7)
@@ -89,8 +95,10 @@ def test_what_is_asked_is_what_was_drawn(tmp_path: Path) -> None:
     cohort = Cohort.load(with_them.folder)
     truth, found = PhantomTruth.load(cohort.folder / "truth.npz"), FindingsTruth.load(cohort.folder)
     answers = cohort.questions.pivot(index="item_id", columns="question_id", values="answer")
-    queries = cohort.table[cohort.table["split"] != "reference"].set_index("item_id")
-    assert set(answers.index) == set(queries.index) and set(cohort.table.loc[cohort.table["split"] == "reference", "label"]) == {"healthy"}
+    queries = queries_of(cohort)
+    assert not {"kinds", "severity"} & set(cohort.table.columns)  # references must not be matched on it
+    assert set(answers.index) == set(queries.index) == set(cohort.table.loc[cohort.table["split"] != "reference", "item_id"])
+    assert set(cohort.table.loc[cohort.table["split"] == "reference", "label"]) == {"healthy"}
     for item, row in queries.iterrows():
         kinds, regions = ([part for part in row[name].split("; ") if part] for name in ("kinds", "regions"))
         assert (row["label"] == "healthy") == (not kinds) and len(kinds) == len(regions) == len(set(regions)) == len(set(kinds))
@@ -120,7 +128,7 @@ def _pixels(cohort: Cohort, item: str) -> np.ndarray:
 
 def test_splits_are_balanced_and_prior_and_cases_agree(tmp_path: Path) -> None:
     cohort = make_phantom(config(n_val=0, n_test=64), str(tmp_path), seed=1)  # 48 diseased: each of 24 cases twice
-    table = cohort.queries("test")
+    table = queries_of(cohort)
     assert set(table[table["kinds"] != ""].groupby(["kinds", "regions", "severity"]).size()) == {2}
     weights, prior, cases = FindingsTruth.load(cohort.folder).hypotheses()
     assert prior.sum() == pytest.approx(1) and len(weights) == len(cases) == 25 and prior[0] == 0.25
@@ -130,8 +138,9 @@ def test_splits_are_balanced_and_prior_and_cases_agree(tmp_path: Path) -> None:
 
 def test_more_families_or_another_rho_change_no_query(tmp_path: Path) -> None:
     first, longer = (make_phantom(config(n_test=n, rho=rho), f"{tmp_path}/{n}", seed=1) for n, rho in ((8, 0.2), (20, 0.8)))
-    columns = ["item_id", "sha256", "kinds", "regions", "severity"]
-    pd.testing.assert_frame_equal(first.queries("test")[columns], longer.queries("test")[columns].head(8))
+    columns = ["sha256", "kinds", "regions", "severity"]
+    here, there = (queries_of(cohort).query("split == 'test'")[columns] for cohort in (first, longer))
+    pd.testing.assert_frame_equal(here, there.head(8))
 
 
 def test_regions_keep_their_own_places() -> None:

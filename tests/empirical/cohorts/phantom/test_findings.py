@@ -117,9 +117,13 @@ def test_what_is_asked_is_what_was_drawn(tmp_path: Path) -> None:
         assert min(np.abs(gain - factor * sum(option, np.zeros(gain.size))).max() for option in options) <= 1 + 1e-9  # rounded twice
         mask = cohort.mask(item)
         assert (mask is None) == (not kinds) and (mask is None or np.abs(gain[np.asarray(mask).ravel()]).max() > 0)
+    weights, prior, cases = found.hypotheses()
+    number = np.array([len(case.kinds) for case in cases])
+    assert len(weights) == 1 + 24 * 5 + 3 * 12 * 2 * 25
+    assert [prior[number == n].sum() for n in range(3)] == pytest.approx([0.25, 0.75 * 0.75, 0.75 * 0.25])
     one = queries["kinds"].map(lambda text: text.count(";") + bool(text)) == 1
     assert cohort.info.counts["queries_not_asked_location"] == (~one).sum()
-    assert (queries["kinds"].str.contains(";")).sum() == int(0.25 * 24) + 0
+    assert (queries["kinds"].str.contains(";")).sum() == int(0.25 * 24)
 
 
 def _pixels(cohort: Cohort, item: str) -> np.ndarray:

@@ -15,8 +15,10 @@ from empirical.cohorts.filters import keep_where
 from empirical.cohorts.image_scan import mask_suspects, scan_images
 from empirical.cohorts.images import is_text
 from empirical.cohorts.perceptual_hash import save_signatures
+from empirical.cohorts.readers.asked import YES_NO, ask_column, ask_items
 from empirical.cohorts.schema import COLUMNS, TEXT_COLUMNS, CohortInfo
 from empirical.cohorts.splits import DEFAULT_FRACTIONS, Fractions, split_by_patient
+from empirical.prompts.templates import QUESTION
 from see_in_pairs.console import log
 from see_in_pairs.errors import InputError, did_you_mean, first_few
 
@@ -36,6 +38,7 @@ class ImportSettings(TypedDict, total=False):
     resplit: bool
     skip_broken: bool
     frame: int
+    ask: Sequence[str]
     quiet: bool
 
 
@@ -71,6 +74,7 @@ def finish_import(
     only_present: bool = False,
     skip_broken: bool = False,
     frame: int = 0,
+    ask: Sequence[str] = (),
     quiet: bool = False,
 ) -> Cohort:
     """Make a cohort from a reader's result and save it, with signatures of its images, and ``broken.csv`` if images were skipped.
@@ -78,7 +82,7 @@ def finish_import(
     `fractions` are the shares of patients for the splits, `where` the conditions on items (`empirical.cohorts.filters`), `stratify` the
     columns whose shares are the same in every split. `resplit` ignores the splits of the set itself. Rows without an image stop the import
     unless `only_present`, unreadable images unless `skip_broken`; both are counted. `frame` is the picture to take from files with several
-    pictures, counted from 1, where the table has no column ``frame``.
+    pictures, counted from 1, where the table has no column ``frame``. `ask` names columns whose value is asked for, too.
     """
     for what, text in {
         "--root": str(draft.root),
@@ -105,7 +109,7 @@ def finish_import(
     useful = _with_queries(table)
     table, signatures = table[useful].reset_index(drop=True), signatures[useful]
     counts |= {"priors_without_query": int((~useful).sum())} if (~useful).any() else {}
-    questions = draft.questions
+    questions = _asked(draft, table, ask, counts)
     if questions is None:
         _refuse_empty_class(table, draft.info)
     else:
@@ -116,6 +120,7 @@ def finish_import(
     own_patient = int((table["patient_id"] == table["item_id"]).sum()) if draft.no_patients else 0
     counts |= {"files_taken_as_patients": own_patient} if own_patient else {}
     settings = {"fractions": list(fractions), "seed": seed, "where": list(where), "stratify": list(stratify)}
+    settings |= {"ask": list(ask)} if ask else {}
     settings |= {"resplit": resplit, "only_present": only_present, "skip_broken": skip_broken} | ({"frame": frame} if frame else {})
     info = replace(draft.info, image_root=str(draft.root), counts=counts, parameters=draft.options | settings)
     cohort = assemble(out, info, table, questions)
@@ -129,6 +134,20 @@ def finish_import(
         log(f"warning: {draft.no_patients}, so each of {own_patient} files counts as a patient of its own")
     log("; ".join(f"{name.replace('_', ' ')}: {number}" for name, number in counts.items()), quiet)
     return cohort
+
+
+def _asked(draft: CohortDraft, table: pd.DataFrame, columns: Sequence[str], counts: dict[str, int]) -> pd.DataFrame | None:
+    """The questions of a draft, and those for the values of columns; beside these the one question of a draft without any is asked, too."""
+    import pandas as pd
+
+    if not columns:
+        return draft.questions
+    info, known = draft.info, draft.questions
+    if known is None:
+        positive = table["label"].isin(info.positive).map({True: YES_NO[0], False: YES_NO[1]})
+        words = QUESTION.replace("{finding}", info.finding)
+        known = ask_items(table["item_id"], positive, "finding", words, YES_NO, "binary", info.finding)
+    return pd.concat([known, *(ask_column(table, column, counts) for column in columns)], ignore_index=True)
 
 
 def _doubts(table: pd.DataFrame) -> list[str]:

@@ -202,6 +202,18 @@ def import_cohort(
     skip_malformed: Annotated[
         bool, typer.Option("--skip-malformed", help="vqa: count and skip questions whose answer and choices do not fit.")
     ] = False,
+    findings: Annotated[
+        str | None,
+        typer.Option(
+            "--findings",
+            metavar="all|A,B,C",
+            help="nih, chexpert, table: ask for each finding, yes or no; ham10000: ask for the diagnosis among these.",
+        ),
+    ] = None,
+    ask: Annotated[
+        list[str] | None,
+        typer.Option("--ask", metavar="COLUMN", help="Ask for the value of this column, too, among all that occur; may be repeated."),
+    ] = None,
     merge: Annotated[
         list[str] | None,
         typer.Option(
@@ -273,8 +285,8 @@ def import_cohort(
         settings["table"] = str(table)
     for option in SPELLED.keys() & settings.keys():
         settings[option] = _pairs(SPELLED[option], settings[option])
-    for option in {"header", "label_columns"} & settings.keys():
-        settings[option] = _names(option, [settings[option]] if option == "header" else settings[option])
+    for option in {"header", "label_columns", "findings"} & settings.keys():
+        settings[option] = _names(option, settings[option] if option == "label_columns" else [settings[option]])
     settings["fractions"] = parse_fractions(fractions)
     if not root.exists():
         raise InputError(f"--root {root}: no such folder")

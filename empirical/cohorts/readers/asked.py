@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 YES_NO = ("yes", "no")
+OTHER = "other"
+"""The label of images that are not known to be healthy, in cohorts that ask questions."""
 MOST_CHOICES = 30  # values of a column that is asked for
 
 
@@ -34,6 +36,16 @@ def ask_finding(items: pd.Series, answers: pd.Series, finding: str) -> pd.DataFr
     """Ask whether a finding is there."""
     words = finding.replace("_", " ").lower()
     return ask_items(items, answers, words, f"Does the query show {words}?", YES_NO, "binary", words)
+
+
+def choose_findings(asked: Sequence[str], known: Sequence[str]) -> list[str]:
+    """The findings that were asked for: names, or ``all``."""
+    if list(asked) == ["all"]:
+        return list(known)
+    for name in asked:
+        if name not in known:
+            raise InputError(f"--findings {name}: not a finding of the table (findings: {first_few(known, 20)}){did_you_mean(name, known)}")
+    return list(dict.fromkeys(asked))
 
 
 def ask_column(table: pd.DataFrame, column: str, counts: dict[str, int]) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Unpack
 
@@ -9,6 +10,7 @@ from empirical.cohorts.cohort import Cohort
 from empirical.cohorts.csv_io import parse_age, parse_number, parse_sex, read_csv, say_absent
 from empirical.cohorts.images import is_safe_path, spellings
 from empirical.cohorts.importing import CohortDraft, TableImportSettings, finish_import, require_folder
+from empirical.cohorts.readers.asked import OTHER, YES_NO, ask_finding, choose_findings
 from empirical.cohorts.schema import CohortInfo
 from see_in_pairs.errors import InputError, first_few
 
@@ -19,6 +21,7 @@ Uncertain = Literal["ignore", "positive", "negative"]
 TABLES = {"train.csv": "train", "valid.csv": "test"}  # valid.csv was labelled by radiologists, train.csv by a program: test on valid.csv
 NO_FINDING = "No Finding"
 NOT_FINDINGS = ("Path", "Sex", "Age", "Frontal/Lateral", "AP/PA", NO_FINDING, "split")
+DEVICES = "Support Devices"  # a column of the table, but no finding
 NEEDED = ("Path", NO_FINDING)
 FACTS = ("Sex", "Age", "Frontal/Lateral", "AP/PA")  # optional columns
 LICENCE = "CheXpert: Stanford University Dataset Research Use Agreement, not for sharing on; cite Irvin et al., CheXpert, AAAI 2019."
@@ -29,14 +32,23 @@ def import_chexpert(
     out: Path | str,
     *,
     positive: str = "Pneumonia",
+    findings: Sequence[str] = (),
     uncertain: Uncertain = "ignore",
     lateral: bool = False,
     **settings: Unpack[TableImportSettings],
 ) -> Cohort:
-    """Import CheXpert; uncertain findings are left out or taken as positive or negative (`label_rows`); `lateral` keeps lateral views."""
+    """Import CheXpert; uncertain findings are left out or taken as positive or negative (`label_rows`); `lateral` keeps lateral views.
+
+    With `findings` (names, or ``all`` but 'Support Devices') each is a question of its own, which is not asked where it is uncertain and
+    ignored; an image that is no clean control has the label ``other``.
+    """
+    if findings and positive != "Pneumonia":
+        raise InputError("--findings: is not for --positive; give only one of the two")
     root = require_folder(root)
     entries = _read_tables(root)
     say_absent(entries, FACTS, "table", settings.get("quiet", False))
+    if findings:
+        return _import_findings(root, out, entries, findings, uncertain, lateral, settings)
     _refuse_unknown(entries, positive)
     labels = label_rows(entries, positive, uncertain)
     side = _lateral(entries)
@@ -52,6 +64,42 @@ def import_chexpert(
     info = CohortInfo("CheXpert", "chexpert", NO_FINDING, [positive], "chest X-ray", positive.lower(), licence=LICENCE)
     options = {"positive": positive, "uncertain": uncertain, "lateral": lateral}
     return finish_import(CohortDraft(root, info, table, counts, options), out, **settings)
+
+
+def _import_findings(
+    root: Path,
+    out: Path | str,
+    entries: pd.DataFrame,
+    findings: Sequence[str],
+    uncertain: Uncertain,
+    lateral: bool,
+    settings: TableImportSettings,
+) -> Cohort:
+    import pandas as pd
+
+    columns = [column for column in entries.columns if column not in NOT_FINDINGS]
+    named = choose_findings(findings, [column for column in columns if column != DEVICES] if list(findings) == ["all"] else columns)
+    kept = lateral | ~_lateral(entries)
+    values = pd.DataFrame({name: parse_number(entries[name]) for name in columns})
+    sure = (values == 1).any(axis=1) | ((values == -1).any(axis=1) & (uncertain != "negative"))
+    clean = (parse_number(entries[NO_FINDING]) == 1).groupby(_part(entries["Path"], "patient")).transform("all")
+    labels = (clean & ~sure.where(~_only_devices(values), False)).map({True: NO_FINDING, False: OTHER})
+    counts = {"rows_in_table": len(entries), "lateral_views_left_out": int((~kept).sum()) if not lateral else 0}
+    doubt = {"ignore": "", "positive": YES_NO[0], "negative": YES_NO[1]}[uncertain]
+    table = _tidy(entries[kept], labels[kept])
+    table["image"] = _find_images(root, entries.loc[kept, "Path"]).to_numpy()
+    answers = {name: values.loc[kept, name].map({1.0: YES_NO[0], -1.0: doubt}).fillna(YES_NO[1]) for name in named}
+    counts["uncertain_answers_left_out"] = sum(int((answer == "").sum()) for answer in answers.values())
+    questions = pd.concat([ask_finding(table["item_id"], answers[name], name) for name in named], ignore_index=True)
+    info = CohortInfo("CheXpert", "chexpert", NO_FINDING, [OTHER], "chest X-ray", "an abnormality", licence=LICENCE)
+    options = {"findings": list(findings), "uncertain": uncertain, "lateral": lateral}
+    return finish_import(CohortDraft(root, info, table, counts, options, questions=questions), out, **settings)
+
+
+def _only_devices(values: pd.DataFrame) -> pd.Series:
+    """Rows whose only mention is of devices, which are no finding."""
+    others = values.drop(columns=DEVICES, errors="ignore")
+    return ~((others == 1) | (others == -1)).any(axis=1)
 
 
 def label_rows(entries: pd.DataFrame, positive: str, uncertain: Uncertain) -> pd.Series:

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from empirical.cohorts.csv_io import plain_label, refuse_labels_alike, require_columns
+from empirical.cohorts.readers.asked import YES_NO, ask_finding, choose_findings
 from see_in_pairs.errors import InputError, did_you_mean, first_few
 
 if TYPE_CHECKING:
@@ -128,6 +129,41 @@ def label_items(
             raise InputError(f"{source}: no image of label '{name}' is left: {' and '.join(why)}")
     others = int((labels == "").sum()) - sum(counts.get(key, 0) for key in LEFT_OUT)
     return labels, chosen, counts | {"items_of_other_labels": others}, disagree
+
+
+def finding_questions(
+    said: pd.DataFrame,
+    items: pd.Series,
+    readers: pd.Series,
+    healthy: str,
+    findings: Sequence[str],
+    settings: LabelSettings,
+    counts: dict[str, int],
+) -> pd.DataFrame:
+    """Ask about each item whether each finding is there, by the same rules as its label; where that is uncertain, it is not asked."""
+    import pandas as pd
+
+    said = _resolve_uncertain(said, healthy, settings.get("uncertain", "ignore"))
+    known = sorted({*said["label"].unique(), *settings.get("label_columns", ())} - {healthy, settings.get("no_label", healthy)})
+    named = choose_findings(findings, known)
+    item_of_row, names = pd.factorize(items)
+    reader_of_row = pd.factorize(readers)[0]
+    pairs, reading_of_row = np.unique(item_of_row * (reader_of_row.max() + 1) + reader_of_row, return_inverse=True)
+    item_of = pairs // (reader_of_row.max() + 1)
+    parts = []
+    for name in named:
+        rows = said[said["label"] == name]
+        reading, state = _strongest(reading_of_row[rows["row"]], rows["state"].to_numpy())
+        everything = np.ones(len(reading), dtype=bool)
+        votes = _vote(item_of[reading], np.zeros_like(reading), state, everything, np.bincount(item_of), settings.get("aggregate", "any"))
+        answers = np.full(len(names), YES_NO[1], dtype=object)
+        answers[votes.item[votes.state == PRESENT]] = YES_NO[0]
+        answers[votes.item[votes.state == POSSIBLE]] = ""
+        parts.append(ask_finding(pd.Series(names), pd.Series(answers), name))
+    questions = pd.concat(parts, ignore_index=True)
+    if left := len(named) * len(names) - len(questions):
+        counts["uncertain_answers_left_out"] = left
+    return questions
 
 
 def choose_labels(known: Sequence[str], healthy: str, positive: Sequence[str], source: str) -> list[str]:

@@ -16,7 +16,8 @@ from empirical.cohorts.csv_io import (
     require_columns,
 )
 from empirical.cohorts.importing import TableImportSettings
-from empirical.cohorts.readers.findings import LabelSettings, label_items, mentions
+from empirical.cohorts.readers.asked import OTHER
+from empirical.cohorts.readers.findings import LabelSettings, finding_questions, label_items, mentions
 from empirical.cohorts.readers.folder import SPLIT_NAMES
 from see_in_pairs.console import log
 from see_in_pairs.errors import InputError, did_you_mean, first_few
@@ -49,10 +50,17 @@ class LabelledRows(NamedTuple):
     options: dict[str, Any]  # to be recorded
     disagree: list[str]  # the items whose rows disagree
     names: frozenset[str]  # of all images in the table
+    questions: pd.DataFrame | None = None  # whether each finding is there, where findings are asked for
 
 
 def read_labelled(
-    root: Path, table: Path | str, healthy: str, positive: Sequence[str], settings: LabelledTableSettings, needs_label: bool = True
+    root: Path,
+    table: Path | str,
+    healthy: str,
+    positive: Sequence[str],
+    settings: LabelledTableSettings,
+    needs_label: bool = True,
+    findings: Sequence[str] = (),
 ) -> LabelledRows:
     """Read a table and the tables joined to it, and decide the label of each image; a table without labels gives only facts."""
     import pandas as pd
@@ -68,15 +76,20 @@ def read_labelled(
     labelled = needs_label or bool(settings.get("label_columns")) or columns.get("label", "label") in entries
     rows = _ours(entries, columns, settings, source, labelled)
     names = frozenset(rows["image"])
-    chosen, disagree = list(positive), list[str]()
+    chosen, disagree, questions = list(positive), list[str](), None
     if labelled:
         _refuse_clash(settings)
         said = mentions(rows, settings, healthy, source)
         if not settings.get("label_columns") and not settings.get("label_list"):
             refuse_labels_alike(rows["label"], source)
         readers = rows["reader"] if "reader" in rows else pd.Series(range(len(rows)), dtype=str)
-        labels, chosen, more, disagree = label_items(said, rows["item_id"], readers, healthy, positive, settings, source)
+        how = settings | {"positive_name": OTHER} if findings else settings
+        labels, chosen, more, disagree = label_items(said, rows["item_id"], readers, healthy, positive, how, source)  # type: ignore[arg-type]
         counts |= more
+        if findings:
+            labels = labels.replace("", OTHER)
+            counts.pop("items_of_other_labels", None)
+            questions = finding_questions(said, rows["item_id"], readers, healthy, findings, settings, counts)
         used = {*settings.get("label_columns", ()), settings.get("healthy_column", "")}
         rows = rows.drop(columns=[name for name in rows if name in used])
     if settings.get("aggregate"):
@@ -84,7 +97,7 @@ def read_labelled(
     if labelled:
         rows["label"] = labels.to_numpy()
         rows = rows[rows["label"] != ""].reset_index(drop=True)
-    return LabelledRows(rows, chosen, counts, options, disagree, names)
+    return LabelledRows(rows, chosen, counts, options, disagree, names, questions)
 
 
 OPTIONS = tuple(key for key in LabelledTableSettings.__annotations__ if key not in TableImportSettings.__annotations__)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
@@ -12,6 +12,7 @@ from empirical.cohorts.cohort import Cohort
 from empirical.cohorts.csv_io import parse_age, parse_number, parse_sex, read_csv, refuse_labels_alike, refuse_unsafe_names, say_absent
 from empirical.cohorts.images import IMAGE_SUFFIXES
 from empirical.cohorts.importing import CohortDraft, TableImportSettings, finish_import, require_folder
+from empirical.cohorts.readers.asked import OTHER, YES_NO, ask_finding, choose_findings
 from empirical.cohorts.readers.folder import entries_of, find_by_name
 from empirical.cohorts.schema import CohortInfo
 from see_in_pairs.errors import InputError, first_few
@@ -38,18 +39,31 @@ LICENCE = (
 
 
 def import_nih(
-    root: Path | str, out: Path | str, *, positive: str = "Pneumonia", priors: bool = False, **settings: Unpack[TableImportSettings]
+    root: Path | str,
+    out: Path | str,
+    *,
+    positive: str = "Pneumonia",
+    findings: Sequence[str] = (),
+    priors: bool = False,
+    **settings: Unpack[TableImportSettings],
 ) -> Cohort:
-    """Import NIH ChestX-ray14; with `priors`, earlier normal films of positive patients are kept for the strategy ``prior``."""
+    """Import NIH ChestX-ray14; with `priors`, earlier normal films of positive patients are kept for the strategy ``prior``.
+
+    With `findings` (names, or ``all``) each is a question of its own; an image that is no clean control has the label ``other``.
+    """
+    if findings and (priors or positive != "Pneumonia"):
+        raise InputError(f"--findings: is not for --{'priors' if priors else 'positive'}; give only one of the two")
+    import pandas as pd
+
     root = require_folder(root)
     entries = read_csv(_table_path(root), (*NEEDED, VISIT) if priors else NEEDED, key="Image Index")
     refuse_unsafe_names(entries["Image Index"])
     if "Patient Sex" not in entries:  # Data_Entry_2017_v2020.csv and the earlier table spell it differently
         entries = entries.rename(columns={"Patient Gender": "Patient Sex"})
     say_absent(entries, [theirs for theirs, _ in FACTS.values()], "table", settings.get("quiet", False))
-    labels = label_rows(entries, positive)
+    labels = _label_all(entries) if findings else label_rows(entries, positive)
     earlier = earlier_normals(entries, labels, positive) if priors else labels == "never"
-    counts = {"rows_in_table": len(entries), **_left_out(entries, labels, positive)}
+    counts = {"rows_in_table": len(entries), **_left_out(entries, labels, OTHER if findings else positive)}
     counts |= {"normal_rows_kept_as_priors": int(earlier.sum())} if priors else {}
     kept = (labels != "") | earlier
     table = _tidy(entries[kept], labels[kept], earlier[kept])
@@ -59,6 +73,16 @@ def import_nih(
     if "age" in table:
         counts |= {"implausible_ages": int((table["age"] > OLDEST).sum())}
         table["age"] = table["age"].where(table["age"] <= OLDEST, np.nan)
+    if findings:
+        said = entries.loc[kept, "Finding Labels"].str.split("|")
+        named = choose_findings(
+            findings, sorted({label for labels in entries["Finding Labels"].str.split("|") for label in labels} - {NO_FINDING})
+        )
+        answers = {name: said.map(lambda labels, name=name: YES_NO[name not in labels]) for name in named}
+        questions = pd.concat([ask_finding(table["item_id"], answers[name], name) for name in named], ignore_index=True)
+        info = CohortInfo("NIH ChestX-ray14", "nih", NO_FINDING, [OTHER], "chest X-ray", "an abnormality", licence=LICENCE)
+        draft = CohortDraft(root, info, table, counts, {"findings": list(findings)}, questions=questions)
+        return finish_import(draft, out, **settings)
     info = CohortInfo("NIH ChestX-ray14", "nih", NO_FINDING, [positive], "chest X-ray", positive.replace("_", " ").lower(), licence=LICENCE)
     return finish_import(CohortDraft(root, info, table, counts, {"positive": positive, "priors": priors}), out, **settings)
 
@@ -78,6 +102,13 @@ def label_rows(entries: pd.DataFrame, positive: str) -> pd.Series:
     clean = normal.groupby(entries["Patient ID"]).transform("all")
     labels = named.map({True: positive, False: ""})
     return labels.mask(clean, NO_FINDING)
+
+
+def _label_all(entries: pd.DataFrame) -> pd.Series:
+    """Label clean controls as `label_rows` does, and every image with a finding ``other``; other normal films are left out as there."""
+    normal = entries["Finding Labels"] == NO_FINDING
+    clean = normal.groupby(entries["Patient ID"]).transform("all")
+    return normal.map({True: "", False: OTHER}).mask(clean, NO_FINDING)
 
 
 def earlier_normals(entries: pd.DataFrame, labels: pd.Series, positive: str) -> pd.Series:

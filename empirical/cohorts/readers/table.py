@@ -32,23 +32,29 @@ def import_table(
     name: str = "",
     modality: str = "medical image",
     finding: str = "",
+    findings: Sequence[str] = (),
     **settings: Unpack[LabelledTableSettings],
 ) -> Cohort:
     """Import the images that a table lists, in the table's splits if it has both train and test, else split by patient.
 
     `include` and `exclude` are patterns of files (`FilePatterns`); the import ignores all other files.
+    With `findings` (names of labels, or ``all``) each is a question of its own; an image that is not healthy has the label ``other``.
     """
+    if findings and (positive or settings.get("positive_name")):
+        raise InputError(f"--findings: is not for --{'positive' if positive else 'positive-name'}; give only one of the two")
     root = require_folder(root)
-    rows, chosen, counts, options, *_ = read_labelled(root, table, healthy, positive, settings)
+    rows, chosen, counts, options, _, _, questions = read_labelled(root, table, healthy, positive, settings, findings=findings)
     source = options["table"]
     patterns = FilePatterns(root, include, exclude) if include or exclude else None
     rows["image"] = find_images(root, rows["image"], source, patterns, counts)
     unnamed = "rows that name no patient" if "patient_id" in rows else "no column for the patient (--column patient_id=NAME)"
     rows = rows if "patient_id" in rows else rows.assign(patient_id=rows["item_id"])
     rows = tidy_facts(number_columns(rows), counts, source)
-    info = CohortInfo(name or root.name, "table", healthy, chosen, modality, finding or " or ".join(chosen))
-    options |= {"include": list(include), "exclude": list(exclude)}
-    return finish_import(CohortDraft(root, info, rows, counts, options, unnamed), out, **import_settings(settings))
+    info = CohortInfo(
+        name or root.name, "table", healthy, chosen, modality, finding or ("an abnormality" if findings else " or ".join(chosen))
+    )
+    options |= {"include": list(include), "exclude": list(exclude)} | ({"findings": list(findings)} if findings else {})
+    return finish_import(CohortDraft(root, info, rows, counts, options, unnamed, questions), out, **import_settings(settings))
 
 
 def find_images(root: Path, names: pd.Series, source: str, patterns: FilePatterns | None, counts: dict[str, int]) -> pd.Series:

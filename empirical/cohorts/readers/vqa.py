@@ -18,6 +18,7 @@ import numpy as np
 from empirical.cohorts.cohort import Cohort
 from empirical.cohorts.csv_io import parse_age, parse_number, parse_sex, read_any_table, refuse_two_spellings
 from empirical.cohorts.importing import CohortDraft, TableImportSettings, finish_import, require_folder
+from empirical.cohorts.readers.asked import OTHER, YES_NO
 from empirical.cohorts.readers.folder import SPLIT_NAMES, files_below, patients_by_pattern
 from empirical.cohorts.readers.labelled_tables import find_table
 from empirical.cohorts.readers.table import find_images
@@ -31,7 +32,6 @@ from see_in_pairs.files import read_json, read_table, read_text
 if TYPE_CHECKING:
     import pandas as pd
 
-YES_NO = ("yes", "no")
 FACTS = ("patient_id", "family", "site", "sex", "age", "view", "split")  # an image has one of each
 OURS = (
     "image", "question", "answer", "choices", "scale", "finding", "question_id", "question_type", "answer_type", "language",
@@ -39,8 +39,6 @@ OURS = (
 )  # fmt: skip
 MOST_CHOICES = 26  # of answers that occur, so that each could have a letter
 TABLES = (".json", ".jsonl", ".csv", ".tsv", ".parquet", ".csv.gz", ".tsv.gz")
-OTHER = "other"
-"""The label of images that are not known to be healthy."""
 
 
 def import_vqa(

@@ -31,7 +31,12 @@ def imported(root: Path, **options: Any) -> Cohort:
 
 def folders(root: Path) -> Path:
     grades = {"1 - No DR": 4, "2 - Mild": 2, "10 - ADED": 1, "9 - PDR": 2}
-    names = [f"{grade}/Patient{len(grade)}{k}_{eye}.jpg" for grade, number in grades.items() for k in range(number) for eye in "LR"]
+    names = [
+        f"{grade}/Patient{list(grades).index(grade)}{k}_{eye}.jpg"
+        for grade, number in grades.items()
+        for k in range(number)
+        for eye in "LR"
+    ]
     pictures(root, [*names[:-1], names[-1].replace("_R", "-R")])
     return root
 

@@ -132,6 +132,7 @@ def _log_posteriors(question: ClosedQuestion, scores: Scores, truth: np.ndarray,
     """Log-probability of each answer by each observer, (3, patients, K)."""
     root, size = covariance_root(scores.joint), scores.grams.shape[1]
     answers, log_prior = np.asarray(question.answers), np.log(question.prior)
+    of_answer = (answers[:, None] == np.arange(answers.max() + 1)).astype(np.float64)
     parts = []
     for part in np.array_split(truth, max(1, len(truth) * max(len(root), len(answers)) // CHUNK)):
         noise = (rng.standard_normal((len(part), len(root))) @ root.T).reshape(len(part), 3, size)
@@ -140,7 +141,8 @@ def _log_posteriors(question: ClosedQuestion, scores: Scores, truth: np.ndarray,
             logs = log_likelihoods(noise[:, i] + question.weights[part] @ gram, question.weights, gram) + log_prior
             if question.known is not None:
                 logs = np.where(question.known[part][:, None] == question.known, logs, -np.inf)
-            by_answer = np.stack([logsumexp(logs[:, answers == k], axis=1) for k in range(answers.max() + 1)], axis=1)
+            likelihood = np.exp(logs - logs.max(axis=1, keepdims=True)) @ of_answer
+            by_answer = np.log(np.maximum(likelihood, np.finfo(float).tiny))  # an answer that cannot be keeps finite odds
             observers.append(by_answer - logsumexp(by_answer, axis=1, keepdims=True))
         parts.append(np.stack(observers))
     return np.concatenate(parts, axis=1)

@@ -224,7 +224,7 @@ def _idrid(root: Path, counts: dict[str, int]) -> Graded:
     for path in [path for path in files_below(root) if "idrid_disease grading" in path.name.lower()]:
         split = "test" if "test" in path.name.lower() else "train"
         rows = read_any_table(path)
-        rows = rows[[column for column in rows if not column.startswith("Unnamed") and column]]  # trailing commas
+        rows = rows[[column for column in rows if column and not str(column).startswith("Unnamed")]]  # trailing commas
         wanted = {"image name": "name", "retinopathy grade": "grade", "risk of macular edema": "macular_edema"}
         rows = _named(rows, wanted, str(path), ("image name", "retinopathy grade"))
         rows = rows[rows["name"] != ""].reset_index(drop=True)
@@ -233,7 +233,7 @@ def _idrid(root: Path, counts: dict[str, int]) -> Graded:
         images = {file.stem: file.relative_to(root).as_posix() for file in files}
         parts.append(rows.assign(split=split, item_id=f"{split}/" + rows["name"], image=rows["name"].map(images).fillna("")))
     rows = pd.concat(parts, ignore_index=True)
-    scales = {"grade": RETINOPATHY} | ({"macular_edema": EDEMA} if "macular_edema" in rows else {})
+    scales: dict[str, tuple[str, ...]] = {"grade": RETINOPATHY} | ({"macular_edema": EDEMA} if "macular_edema" in rows else {})
     rows = rows.assign(**{column: _spelled(rows[column], scale) for column, scale in scales.items()}).drop(columns="name")
     rows = rows if rows["split"].nunique() > 1 else rows.drop(columns="split")
     return Graded(_only_known(rows), scales, "IDRiD", "IDRiD: CC BY 4.0; cite Porwal et al., Data 3:25 (2018).", "IDRiD names no patients")
@@ -293,7 +293,9 @@ def _messidor(root: Path, counts: dict[str, int]) -> Graded:
     kept = rows["grade"] != ""
     counts["images_that_cannot_be_graded"] = int((~kept).sum())
     rows = rows[kept].reset_index(drop=True)
-    scales = {"grade": RETINOPATHY} | ({"macular_edema": ("absent", "present")} if "macular_edema" in rows else {})
+    scales: dict[str, tuple[str, ...]] = {"grade": RETINOPATHY} | (
+        {"macular_edema": ("absent", "present")} if "macular_edema" in rows else {}
+    )
     rows = rows.assign(image=_found(root, rows["item_id"]), **{column: _spelled(rows[column], scale) for column, scale in scales.items()})
     rows = rows.drop(columns="gradable", errors="ignore")
     pairs = next((file for file in files_below(root) if file.name.lower() == "messidor-2.csv"), None)

@@ -171,7 +171,7 @@ def _renamed(rows: pd.DataFrame, wanted: Mapping[str, str], asked: Mapping[str, 
     for column in rows.columns:
         spelled.setdefault(str(column).strip().lower(), []).append(column)
 
-    def find(name: str) -> str | None:
+    def find(name: str) -> Any:
         fits = [name] if name in rows.columns else spelled.get(name.strip().lower(), [])
         if len(fits) > 1:
             raise InputError(f"{source}: columns {first_few(fits)} differ in case only; rename one")
@@ -181,21 +181,21 @@ def _renamed(rows: pd.DataFrame, wanted: Mapping[str, str], asked: Mapping[str, 
     used = set()
     for ours in OURS:
         theirs = wanted.get(ours, ours)
-        column = find(theirs) or (find(ours) if ours not in asked else None)
-        if column is None and ours == "choices" and "," in theirs:
+        found = find(theirs) or (find(ours) if ours not in asked else None)
+        if found is None and ours == "choices" and "," in theirs:
             parts = [find(part) for part in theirs.split(",")]
             if any(parts):
-                found = [part for part in parts if part]
-                cells = zip(*(rows[part] for part in found), strict=True)
+                named = [part for part in parts if part]
+                cells = zip(*(rows[part] for part in named), strict=True)
                 taken[ours] = pd.Series([[text for cell in row if (text := _text(cell))] for row in cells], index=rows.index, dtype=object)
-                used |= set(found)
+                used |= set(named)
                 continue
-        if column is None:
+        if found is None:
             if ours in asked:
                 raise InputError(f"{source}: has no column {theirs} (found: {first_few(list(rows), 8)}){did_you_mean(theirs, list(rows))}")
             continue
-        taken[ours] = rows[column]
-        used.add(column)
+        taken[ours] = rows[found]
+        used.add(found)
     others = {_own_name(column): rows[column] for column in rows.columns if column not in used}
     return pd.DataFrame({**others, **taken})
 
@@ -298,7 +298,7 @@ def _items(entries: pd.DataFrame, pattern: str | None, layout_pattern: str, coun
                 f"the rows of {first_few(list(wrong.index[wrong]))} disagree in '{column}', but an image has one value; leave the column "
                 "out by naming another (--column)"
             )
-    own = [column for column in entries if column not in (*OURS, "place", "prior", "item_id", "about")]
+    own = [str(column) for column in entries if column not in (*OURS, "place", "prior", "item_id", "about")]
     kept = [column for column in own if _is_fact(entries, column)]
     counts |= {"columns_not_kept": len(own) - len(kept)} if len(kept) < len(own) else {}
     items = entries.drop_duplicates("item_id")[["item_id", "place", "prior", *facts, *kept]].reset_index(drop=True)
@@ -469,7 +469,8 @@ def _closed(entries: pd.DataFrame, rule: str, skip: bool, counts: dict[str, int]
     for item, words, key, text, answer, cell, kind, called, scale, finding, own_id, of in zip(
         entries["item_id"], entries["question"], plain, entries["answer"], answers, choices_of, *types, ids, about, strict=True
     ):
-        choices, answered = (), text
+        choices: tuple[str, ...] = ()
+        answered = text
         if "choices" in entries:
             choices, answered = _given_choices(cell, text)
             if not choices and answer in YES_NO:
@@ -490,8 +491,8 @@ def _closed(entries: pd.DataFrame, rule: str, skip: bool, counts: dict[str, int]
         choices = YES_NO if binary else tuple(choices)
         plain_choices = list(YES_NO) if binary else plain_choices
         answered = choices[plain_choices.index(normalised_answer(answered))]
-        question = own_id or numbers.setdefault((key, frozenset(plain_choices)), f"q{len(numbers) + 1}")
-        rows.append((item, question, words, choices, answered, scale or ("binary" if binary else "nominal"), finding, kind, of))
+        asked_as = own_id or numbers.setdefault((key, frozenset(plain_choices)), f"q{len(numbers) + 1}")
+        rows.append((item, asked_as, words, choices, answered, scale or ("binary" if binary else "nominal"), finding, kind, of))
     if wrong and not skip:
         more = f" ({len(wrong)} such questions)" if len(wrong) > 1 else ""
         raise InputError(f"{wrong[0]}{more}; correct the table, or pass --skip-malformed")

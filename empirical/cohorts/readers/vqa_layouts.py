@@ -66,7 +66,7 @@ def _progressions(rows: pd.DataFrame, root: Path) -> pd.DataFrame:
     import pandas as pd
 
     ending = "_progression"
-    names = [column for column in rows if column.lower().endswith(ending)]
+    names = [str(column) for column in rows if str(column).lower().endswith(ending)]
     if not names:
         raise InputError(f"MS-CXR-T: no column FINDING{ending} (found: {first_few(list(rows), 6)})")
     parts = []

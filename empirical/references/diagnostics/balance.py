@@ -9,7 +9,7 @@ import numpy as np
 
 from empirical.cohorts import Cohort
 from empirical.references.assignment import Assignment
-from empirical.references.candidates import blind_queries, healthy_pool
+from empirical.references.candidates import blind, blind_queries, healthy_pool
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,7 +30,11 @@ def balance_table(cohort: Cohort, split: str, assignment: Assignment, columns: S
     """
     import pandas as pd
 
-    queries, pool = blind_queries(cohort, split), healthy_pool(cohort, split)
+    queries = blind_queries(cohort, split)
+    if assignment.strategy == "given":  # the set has chosen, also where no image is known to be healthy: its references are the pool
+        pool = blind(cohort.table[cohort.table["item_id"].isin(assignment.table["reference_id"])])
+    else:
+        pool = healthy_pool(cohort, split)
     matched = queries[queries["item_id"].isin(assignment.table["item_id"])]
     everyone = cohort.table.drop(columns="split")  # priors do not belong to the pool
     chosen = assignment.table.merge(everyone, left_on="reference_id", right_on="item_id", suffixes=("", "_reference"))

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from empirical.arms import ArmConfig, assign_references
 from empirical.cohorts import Cohort, CohortInfo
 from empirical.references import ReferenceConfig, choose_references
+from empirical.references.diagnostics.balance import balance_table
 from empirical.references.rules import audit_references
 from see_in_pairs.errors import CheckFailed, InputError
 
@@ -40,6 +41,12 @@ def test_each_query_gets_the_image_of_the_set_even_if_it_is_sick() -> None:
     chosen = assign_references(cohort(), "test", ARM, seed=0)
     assert chosen is not None and chosen.references() == {"b": ("a",), "d": ("c",)}
     assert chosen.strategy == "given" and set(chosen.table["note"]) == {"given by the set"}
+
+
+def test_the_balance_needs_no_healthy_pool() -> None:
+    data = cohort()
+    table = balance_table(data, "test", choose_references(data, "test", GIVEN, seed=0), ("age",))
+    assert table["smd_before"].equals(table["smd_after"]) and len(table) == 1
 
 
 def test_a_query_without_one_stops_or_is_left_out() -> None:

@@ -34,6 +34,7 @@ from see_in_pairs.files import content_hash, read_table
 if TYPE_CHECKING:
     from empirical.cohorts import Cohort
     from empirical.references import ReferenceConfig
+    from empirical.vlm.config import ModelConfig
 
 OBSERVER_COLUMNS = ("queries", "patients", "single", "gain", "rho", "explained", "leak", "limit")
 """Of the table of strategies; in the bridge's table they begin with ``observer_``."""
@@ -86,7 +87,7 @@ def build_bridge(folder: Path, cohorts: dict[str, Cohort], study: StudyConfig, o
         if not strategies:
             log(f"{name}: left out, since no trained arm with a reference can be compared with '{single}' yet", quiet)
             continue
-        measured = _observers(cohort, strategies, cache, name, seed, quiet)
+        measured = _observers(cohort, strategies, study.model, cache, name, seed, quiet)
         for gain in gains[gains["a"].isin(strategies)].to_dict("records"):
             arm = str(gain["a"])
             own = areas[(areas["cohort"] == name) & (areas["arm"] == arm) & (areas["n_train"] == gain["n_train"])].iloc[0]
@@ -159,7 +160,7 @@ def _observers(cohort: Cohort, strategies: dict[str, ReferenceConfig], cache: Pa
     channels = ChannelConfig(number=int(known["channels"]), width=width, side=2 * round(1.7 * width) + 1)
     rows = []
     for arm, references in strategies.items():
-        settings = ObserversConfig(channels=channels, strategies={arm: references}, control_rho=0)
+        settings = ObserversConfig(channels=channels, features=model, strategies={arm: references}, control_rho=0)
         key = content_hash([cohort.hash, settings.model_dump(mode="json"), seed])
 
         def measure(settings: ObserversConfig = settings, arm: str = arm) -> pd.DataFrame:

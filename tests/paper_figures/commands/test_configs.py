@@ -81,6 +81,24 @@ def test_the_parts_of_the_phantom_study_fit_into_75_minutes_of_two_cores() -> No
     assert rhos == {0, 0.25, 0.5, 0.75, 0.8, 0.9, 0.95}
 
 
+def test_the_parts_of_the_bridge_fit_too_even_if_every_arm_of_the_reference_alone_stays_on_the_plateau() -> None:
+    config = load_config(StudyConfig, all_configs()["bridge"].path)
+    assert config.restarts is not None
+    seconds: Counter[str] = Counter()
+    for number, part in enumerate(part_of_blocks(config)):
+        for point in design_points(config, number):
+            attempts = config.restarts.attempts if config.arms[point.arm].arm == "reference_only" else 1
+            seconds[part] += 80 if config.arms[point.arm].arm == "single" else 140 * attempts
+    assert set(seconds) == {f"{field}{more}" for field in config.cohorts for more in ("", "-more")}
+    assert max(seconds.values()) / 2 < 75 * 60, seconds
+    asked = {(cohort, arm) for block in config.blocks for cohort in block.cohorts or () for arm in block.arms or ()}
+    pairs = {arm for arm, one in config.arms.items() if one.arm in ("pair", "duplicate")}
+    assert pairs | {"single"} == {a for a, _ in config.comparisons} | {b for _, b in config.comparisons}
+    assert {arm for _, arm in asked} == set(config.arms)
+    assert all({(cohort, arm) for arm in ("single", "duplicate", "made", "random")} <= asked for cohort in config.cohorts)
+    assert {tuple(block.seeds) for block in config.blocks} == {(0, 1, 2, 3, 4)}
+
+
 def test_a_part_of_the_phantom_study_runs_at_toy_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("paper_figures.study.run.run_in_processes", in_this_process)
     config = yaml.safe_load(all_configs()["phantom"].path.read_text(encoding="utf-8"))

@@ -104,7 +104,7 @@ def build_bridge(folder: Path, cohorts: dict[str, Cohort], study: StudyConfig, o
                     **_ends("observed", gain, "difference"), "observed_p": gain["p"], "observed_reason": gain["reason"],
                     **_ends("over_duplicate", over.iloc[0] if len(over) else {}, "difference"),
                     **_ends("reference_alone", leak.iloc[0] if len(leak) else {}, "auroc_reference", "reference_low", "reference_high"),
-                    **predictions(measured.loc[arm], own["auroc"] - gain["difference"]),
+                    **predictions(pd.Series(measured.loc[arm]), own["auroc"] - gain["difference"]),
                 }
             )  # fmt: skip
     if not rows:
@@ -126,7 +126,8 @@ def predictions(measured: pd.Series, single: float) -> dict[str, Any]:
         d = np.array([np.sqrt(2) * special.ndtri(np.clip(single, 0.5, 1 - 1e-9))])
         share = float(leak_of(measured["single"], measured["leak"])) if measured["leak_found"] else 0.0
         rhos = [measured[name] for name in ("rho", "rho_low", "rho_high")]
-        theory = _ordered(*(float(scaled_gain(d, rho, share)[0]) for rho in rhos), spans=rhos[1] < share < rhos[2])
+        value, low, high = (float(scaled_gain(d, rho, share)[0]) for rho in rhos)
+        theory = _ordered(value, low, high, spans=rhos[1] < share < rhos[2])
         values = [at_separation(measured["single"], measured[name], single) for name in ("gain", "gain_low", "gain_high")]
         observers = Ranged(*values)
     for name, one in (("theory", theory), ("observers", observers)):
@@ -153,14 +154,18 @@ def at_separation(observer: float, gain: float, single: float) -> float:
     return float(special.ndtr(grown * special.ndtri(single)) - single)
 
 
-def _observers(cohort: Cohort, strategies: dict[str, ReferenceConfig], cache: PartCache, name: str, seed: int, quiet: bool) -> pd.DataFrame:
+def _observers(
+    cohort: Cohort, strategies: dict[str, ReferenceConfig], model: ModelConfig, cache: PartCache, name: str, seed: int, quiet: bool
+) -> pd.DataFrame:
     """What linear observers measure of each arm's references, by arm; each is a part of its own that a later call reads again."""
     known = cohort.info.parameters
     width = 4 * float(known["width"])  # the channels by which the contrast was calibrated
     channels = ChannelConfig(number=int(known["channels"]), width=width, side=2 * round(1.7 * width) + 1)
     rows = []
     for arm, references in strategies.items():
-        settings = ObserversConfig(channels=channels, features=model, strategies={arm: references}, control_rho=0)
+        settings = ObserversConfig.model_validate(
+            {"channels": channels, "features": model, "strategies": {arm: references}, "control_rho": 0}
+        )
         key = content_hash([cohort.hash, settings.model_dump(mode="json"), seed])
 
         def measure(settings: ObserversConfig = settings, arm: str = arm) -> pd.DataFrame:

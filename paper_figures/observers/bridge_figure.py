@@ -75,7 +75,7 @@ def _ends(values: np.ndarray) -> tuple[float, float]:
 def _draw_point(axes: Axes, name: str, row: dict[str, Any], colour: str, marker: str) -> None:
     """Draw one arm of one cohort, with the intervals of prediction and observation."""
     x, y = row[name], row["observed"]
-    bars = {}
+    bars: dict[str, Any] = {}
     for key, value, what in (("xerr", x, name), ("yerr", y, "observed")):
         low, high = row[f"{what}_low"], row[f"{what}_high"]
         if np.isfinite(low) and np.isfinite(high):

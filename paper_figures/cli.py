@@ -15,7 +15,7 @@ from empirical.commands.models import ListingArms, doctor, evaluate, finetune, p
 from empirical.commands.references import references
 from paper_figures.commands.bridge import bridge
 from paper_figures.commands.compare import compare
-from paper_figures.commands.components import components
+from paper_figures.commands.components import components, variation
 from paper_figures.commands.configs import app as configs
 from paper_figures.commands.observers import observers
 from paper_figures.commands.outputs import claims, figures, methods, report, verify
@@ -76,6 +76,7 @@ def reproduce(
 
 sweep.command()(plot)
 analyse.command()(components)
+analyse.command()(variation)
 cohort.command("references")(references)
 
 app.command(rich_help_panel=START)(reproduce)

@@ -32,7 +32,7 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
         "What is kept, checked and reported": ("save_every", "keep_checkpoints", "report_to", "doctor", "allow", "deterministic", "seed"),
     },
     "empirical.evaluation.config.EvaluateConfig": {
-        "What is scored": ("cohort", "arms", "model", "prompts", "split", "seed"),
+        "What is scored": ("cohort", "arms", "model", "prompts", "wordings", "choice_orders", "split", "seed"),
         "How answers are scored": ("spaced", "generate", "max_new_tokens", "calibrate_on"),
         "Memory and speed": ("batch_size", "speed", "threads"),
         "What is checked": ("doctor", "allow", "allow_other_prompt"),

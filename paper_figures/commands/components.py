@@ -1,4 +1,4 @@
-"""The command ``see-in-pairs analyse components``."""
+"""The commands ``see-in-pairs analyse components`` and ``analyse variation``."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from see_in_pairs.console import Json, Quiet, Seed, emit_json, log
 from see_in_pairs.errors import InputError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from paper_figures.results.variance_components import Components, Likeness
     from theory.models.variance_components import Interval
 
@@ -71,3 +73,48 @@ def _text(one: Interval) -> str:
     largest = max(abs(value) for value in (one.estimate, one.low, one.high))
     digits = 2 - floor(log10(largest)) if 0 < largest < 0.1 else 3
     return with_interval(one.estimate, one.low, one.high, digits)
+
+
+def variation(
+    records: Annotated[list[Path], typer.Argument(help="Records of the same items, several of them.", metavar="RECORDS")],
+    arm: Annotated[str, typer.Option("--arm", help="The arm, or its run_id.")] = "pair",
+    against: Annotated[str | None, typer.Option("--against", help="Another arm: the difference of both is looked at too.")] = None,
+    question: Annotated[str | None, typer.Option("--question", help="Only this question_id.")] = None,
+    json: Json = None,
+    seed: Seed = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Estimate how much answers vary with wording, references, training.
+
+    And how many of each are enough. Every combination must have been evaluated: 'evaluate' takes several wordings, another seed draws
+    other references.
+    """
+    from paper_figures.results.answer_variation import answer_variation
+
+    table = answer_variation(records, arm, against, question=question, seed=seed)
+    text = "\n".join(_variation_lines(table))
+    if json != "-":
+        print(text)
+    else:
+        log(text, quiet)
+    if json is not None:
+        emit_json(table.to_dict("records"), json)
+
+
+def _variation_lines(table: pd.DataFrame) -> list[str]:
+    lines = ["standard deviations between levels, with 95 % intervals:"]
+    for row in table.to_dict("records"):
+        lines.append(f"{row['of']}, {row['factor']} ({row['levels']} levels)")
+        shown = {"AUROC" if row["measure"] == "auroc" else "accuracy": ("sd", "sd_low", "sd_high")}
+        if row["changed"] == row["changed"]:
+            shown["logit, all items alike"] = ("logit_shift_sd", "logit_shift_low", "logit_shift_high")
+            shown["logit, each item by itself"] = ("logit_item_sd", "logit_item_low", "logit_item_high")
+            shown["share of answers that change"] = ("changed", "changed_low", "changed_high")
+        for name, (value, low, high) in shown.items():
+            lines.append(f"  {name:<30}{with_interval(row[value], row[low], row[high], 3)}")
+        if row["enough"] == row["enough"]:
+            upper = f" ({row['enough_high']:.0f} by the upper end)" if row["enough_high"] != row["enough"] else ""
+            lines.append(f"  {'enough':<30}{row['enough']:.0f}{upper}")
+        else:
+            lines.append(f"  {'enough':<30}not known: no patient shows a difference")
+    return [*lines, "enough: so many levels add at most a tenth to the standard error that comes from the patients"]

@@ -77,9 +77,9 @@ def wordings(
     json: Json = None,
     quiet: Quiet = False,
 ) -> None:
-    """List the wordings that 'evaluate' can ask in, or show the texts of some.
+    """List the wordings that 'evaluate' can ask in.
 
-    A set is bundled, or a YAML file of yours. All bundled words are written for this package.
+    With a name, show the texts. A set is bundled, or a YAML file of yours. All bundled words are written for this package.
     """
     from empirical.prompts.templates import PromptConfig, prompt_text, wordings_named
     from empirical.prompts.wordings import bundled_sets, read_set

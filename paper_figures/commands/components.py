@@ -78,7 +78,9 @@ def _text(one: Interval) -> str:
 def variation(
     records: Annotated[list[Path], typer.Argument(help="Records of the same items, several of them.", metavar="RECORDS")],
     arm: Annotated[str, typer.Option("--arm", metavar="NAME", help="The arm, or its run_id.")] = "pair",
-    against: Annotated[str | None, typer.Option("--against", metavar="NAME", help="Another arm: the difference of both is looked at too.")] = None,
+    against: Annotated[
+        str | None, typer.Option("--against", metavar="NAME", help="Another arm: the difference of both is looked at too.")
+    ] = None,
     question: Annotated[str | None, typer.Option("--question", metavar="ID", help="Only this question_id.")] = None,
     json: Json = None,
     seed: Seed = 0,
@@ -86,8 +88,8 @@ def variation(
 ) -> None:
     """Estimate how much answers vary with the wording.
 
-    And with references and training, and how many of each are enough. Every combination must have been evaluated: 'evaluate' takes several wordings, another seed draws
-    other references.
+    And with references and training, and how many of each are enough. Every combination must have been evaluated: 'evaluate' takes several
+    wordings, another seed draws other references.
     """
     from paper_figures.results.answer_variation import answer_variation
 

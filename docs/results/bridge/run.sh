@@ -15,13 +15,13 @@ parts=${5:-chest moles fundus chest-more moles-more fundus-more}
 [ -f fundus/cohort.parquet ] || see-in-pairs cohort import --kind folder --root "$fundus" --healthy '1 - No DR' \
   --patient-pattern 'Patient([0-9]+)' --name 'Fundus photographs' --modality 'fundus photograph' --finding 'diabetic retinopathy' --out fundus
 
-all="--set size=64 --set lesions_per_image=2 --set made.rho=0.8 --set made.each=4 --set detectability=2 --seed 20261202"
-[ -f lesions/chest/cohort.parquet ] || see-in-pairs cohort insert nih --config insert-chest $all --set width=3 \
+all="--set size=64 --set lesions_per_image=2 --set made.rho=0.8 --set made.each=4 --seed 20261202"
+[ -f lesions/chest/cohort.parquet ] || see-in-pairs cohort insert nih --config insert-chest $all --set detectability=2 --set width=3 \
   --set 'region=[0.38, 0.29, 0.42, 0.33]' --set 'fractions=[0.45, 0, 0.35, 0.2]' --out lesions/chest
-[ -f lesions/moles/cohort.parquet ] || see-in-pairs cohort insert ham10000 --config insert-colour $all --set width=3 --set 'tint=[1, 1, 1]' \
+[ -f lesions/moles/cohort.parquet ] || see-in-pairs cohort insert ham10000 --config insert-colour $all --set detectability=2 --set width=3 --set 'tint=[1, 1, 1]' \
   --set darker=false --set margin=0 --set 'region=[0.48, 0.48, 0.52, 0.52]' --set only_last=true --set 'fractions=[0.5, 0, 0.4, 0.1]' \
   --out lesions/moles
-[ -f lesions/fundus/cohort.parquet ] || see-in-pairs cohort insert fundus --config insert-colour $all --set width=4 --set 'tint=[1, 1, 1]' \
+[ -f lesions/fundus/cohort.parquet ] || see-in-pairs cohort insert fundus --config insert-colour $all --set detectability=1.5 --set width=4 --set 'tint=[1, 1, 1]' \
   --set darker=false --set margin=0 --set 'region=[0.46, 0.48, 0.52, 0.52]' --set 'fractions=[0.5, 0, 0.35, 0.15]' --out lesions/fundus
 
 for part in $parts; do see-in-pairs study bridge --part "$part" --out study --workers 2; done

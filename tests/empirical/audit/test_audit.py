@@ -183,7 +183,7 @@ def follow_ups() -> Cohort:
         ("a-1", "a", -1, "well", "reference", "val"),
     ]
     table = pd.DataFrame(rows, columns=["item_id", "patient_id", "follow_up", "label", "split", "serves"])
-    table["sha256"] = table["item_id"]
+    table["sha256"], table["family"] = table["item_id"], ""
     return Cohort(Path("toy"), CohortInfo("toy", "table", "well", ["sick"], "image", "x"), table)
 
 

@@ -35,6 +35,7 @@ _MRMC = "Also the published multireader multicase analyses; trainings or readers
 _FIGURE = "Draw ROC curves with bands and net benefit of two arms as FILE: PNG, PDF and CSV. --out draws them too."
 _CLUSTER = "Cluster column, up to two; default patient_id where there is one."
 _MARGIN = "Difference that would not matter, of every measure or of one (auroc=.02); may be repeated."
+_QUESTION = "Only this question of the records; without it right and wrong answers to all are compared."
 _FIXED = "A factor whose levels are fixed, not random: readers, cases, references or wordings; may be repeated."
 _ADJUST = "Also the AUROC within site and adjusted for these columns (age,sex,site), of --cohort, --items or the records."
 _COHORT = "The cohort of the items, for --adjust; alone it adjusts for age, sex and site, as far as they differ."
@@ -60,6 +61,7 @@ def compare(
     positive: Annotated[
         list[str] | None, typer.Option("--positive", metavar="LABEL", help="Label(s) to detect; default as the records say, or 1.")
     ] = None,
+    question: Annotated[str | None, typer.Option("--question", metavar="ID", help=_QUESTION)] = None,
     margin: Annotated[list[str] | None, typer.Option("--margin", metavar="[MEASURE=]X", help=_MARGIN)] = None,
     fixed: Annotated[list[str] | None, typer.Option("--fixed", metavar="FACTOR", help=_FIXED)] = None,
     paired_seeds: Annotated[bool, typer.Option("--paired-seeds", help=_PAIRED)] = False,
@@ -110,7 +112,7 @@ def compare(
 
     def read(files: Sequence[Path]) -> list[ArmScores]:
         found = [
-            read_arm(path, name, run or (), tuple(positive or ()), tuple(metric or ()))
+            read_arm(path, name, run or (), tuple(positive or ()), tuple(metric or ()), question=question)
             for path, name, run in zip(files, chosen, runs, strict=True)
         ]
         if metric and not any(one.metric for one in found):
@@ -181,6 +183,7 @@ def compare(
             "arms": chosen, "runs": list(runs), "positive": positive, "metric": metric, "cluster": cluster, "tasks": task, "mrmc": mrmc,
             "mrmc_covariance": mrmc_covariance, "adjust": adjust, "items": items and str(items), "cohort": cohort and str(cohort),
         }  # fmt: skip
+        choices |= {} if question is None else {"question": question}
         tables = [table for table in (items, cohort and cohort / "cohort.parquet") if table is not None]
         _write(out, comparison, content, text, paths, tables, choices, settings)
         if drawable is not None:

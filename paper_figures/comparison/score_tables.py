@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from empirical.evaluation.records import Records, read_records
 from see_in_pairs.errors import InputError, did_you_mean, first_few
 
@@ -68,17 +70,21 @@ def read_arm(
     positive: Sequence[str] = (),
     metrics: Sequence[str] = (),
     called: str = "the table",
+    question: str | None = None,
 ) -> ArmScores:
     """Read one arm from records, a table or a log, and check that no item occurs twice and no score or label is missing.
 
     `metrics` name the metric to take from a log, or the column of a table; of several the first that the file has. Records have none.
-    `called` is the name in error lines of a table given in memory.
+    `called` is the name in error lines of a table given in memory. `question` is the one of several to take from records: if it is binary
+    its scores are compared, else, and if all are taken together, right and wrong answers.
     """
     path = input_file(Path(given)) if isinstance(given, (Path, str)) else Path(called)
     if not isinstance(given, (Path, str)):
-        scores = _from_memory(given, path, arm, runs, positive, metrics)
+        scores = _from_memory(given, path, arm, runs, positive, metrics, question)
     elif _is_records(path):
-        scores = _from_records(read_records(path), path, arm, runs, bool(positive))
+        scores = _from_records(read_records(path), path, arm, runs, bool(positive), question)
+    elif question is not None:
+        raise InputError(f"--question {question}: is for records of 'see-in-pairs evaluate', which {path} is not; leave it out")
     else:
         from paper_figures.comparison.formats.reading import read_item_file
 
@@ -118,18 +124,26 @@ def _named_positive(scores: ArmScores, positive: Sequence[str]) -> ArmScores:
 
 
 def _from_memory(
-    given: pd.DataFrame | Records, path: Path, arm: str | None, runs: Sequence[str], positive: Sequence[str], metrics: Sequence[str]
+    given: pd.DataFrame | Records,
+    path: Path,
+    arm: str | None,
+    runs: Sequence[str],
+    positive: Sequence[str],
+    metrics: Sequence[str],
+    question: str | None = None,
 ) -> ArmScores:
     from paper_figures.comparison.formats.reading import read_frame
 
     if isinstance(given, Records):
-        return _from_records(given, path, arm, runs, bool(positive))
+        return _from_records(given, path, arm, runs, bool(positive), question)
     if "p_positive" in given.columns and not {"score", "correct", "value"} & set(given.columns):
-        return _from_records(Records(given, (), ""), path, arm, runs, bool(positive))
+        return _from_records(Records(given, (), ""), path, arm, runs, bool(positive), question)
     return _from_file(read_frame(given, path, metrics), path, arm, runs)
 
 
-def _from_records(records: Records, path: Path, arm: str | None, runs: Sequence[str], positive_named: bool) -> ArmScores:
+def _from_records(
+    records: Records, path: Path, arm: str | None, runs: Sequence[str], positive_named: bool, question: str | None = None
+) -> ArmScores:
     table = records.table.rename(columns={"p_positive": "score"})
     table = _pick(table, "run_id", list(runs), path) if runs else table
     table = _pick(table, "arm", [arm], path) if arm is not None else table
@@ -138,10 +152,32 @@ def _from_records(records: Records, path: Path, arm: str | None, runs: Sequence[
         _check_single(table, "run_id", path)
     wording = _texts(table["wording"]) if "wording" in table.columns else ""
     table = table.assign(**{key: table[key].fillna(UNKNOWN).astype("int64") for key in ("seed", "train_seed")}, wording=wording)
+    name = runs[0] if arm is None and runs else str(table["arm"].iloc[0])
+    asked = _texts(table["question_id"]) if "question_id" in table.columns else table["item_id"].map(lambda _: "")
+    if question is not None:
+        known = sorted(set(asked) - {""})
+        if question not in known:
+            there = f"there are {first_few(known, 6)}" if known else "the records are of one question without a name"
+            raise InputError(f"--question {question}: no such question in {path} ({there}){did_you_mean(question, known)}")
+        table, asked = table[asked == question], asked[asked == question]
+    if asked.nunique() > 1 or ("scale" in table.columns and (table["scale"] != "binary").any()):
+        if positive_named:
+            raise InputError(f"--positive: {path} has answers of several kinds, of which right and wrong are compared; leave it out")
+        return ArmScores(name, str(path), _right_and_wrong(table, asked, path), ())
     if not records.positive and not positive_named:
         raise InputError(f"{path}: the records do not say which labels are positive; name them with --positive")
-    name = runs[0] if arm is None and runs else str(table["arm"].iloc[0])
     return ArmScores(name, str(path), table.reset_index(drop=True), records.positive)
+
+
+def _right_and_wrong(table: pd.DataFrame, asked: pd.Series, path: Path) -> pd.DataFrame:
+    """Rows of several questions, or of several answers: an item is what is asked about an image; whether the likeliest answer is right."""
+    scored = [all(np.isfinite(value) for value in row.values()) for row in table["logp"]]
+    if not all(scored):
+        raise InputError(f"{path}: {len(scored) - sum(scored)} answers have no finite score; score them first, none is dropped")
+    right = [max(row, key=row.__getitem__) == answer for row, answer in zip(table["logp"], table["answer"], strict=True)]
+    names = table["item_id"] + (" " + asked if asked.nunique() > 1 else "")
+    kept = table.drop(columns=["label", "score"])
+    return kept.assign(item_id=names, correct=np.array(right, dtype=np.float64)).reset_index(drop=True)
 
 
 def _check_single(table: pd.DataFrame, column: str, path: Path) -> None:

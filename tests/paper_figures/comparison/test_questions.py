@@ -1,0 +1,90 @@
+"""Records of several questions: one of them, or right and wrong answers to all."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from empirical.evaluation.records import COLUMNS, Records, write_records
+from paper_figures.cli import app
+from paper_figures.comparison.score_tables import read_arm
+from see_in_pairs.console import run_app
+from see_in_pairs.errors import InputError
+from see_in_pairs.roc import auroc
+
+GRADES = ("none", "mild", "severe")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two arms on 40 items of 40 patients: a binary finding and a grade of three, the pair right more often."""
+    rng, rows = np.random.default_rng(0), []
+    for item in range(40):
+        sick, grade = item % 2 == 0, GRADES[item % 3]
+        for arm, skill in (("single", 0.5), ("pair", 1.5)):
+            for question, scale, choices, answer in (
+                ("nodule", "binary", ("yes", "no"), "yes" if sick else "no"), ("grade", "ordinal", GRADES, grade),
+            ):  # fmt: skip
+                logits = rng.normal(size=len(choices)) + skill * np.array([choice == answer for choice in choices])
+                logp = logits - np.log(np.exp(logits).sum())
+                row: dict[str, object] = dict.fromkeys(COLUMNS, "") | {
+                    "run_id": arm, "arm": arm, "item_id": f"i{item:02}", "patient_id": f"p{item:02}", "label": answer, "answer": answer,
+                    "question_id": question, "scale": scale, "seed": 0, "train_seed": pd.NA, "n_train": pd.NA,
+                    "p_positive": float(np.exp(logp[0])) if scale == "binary" else np.nan,
+                    "logp": dict(zip(choices, logp.tolist(), strict=True)), "mass_outside": 0.0, "score_seconds": 0.1,
+                    "reference_ids": [], "reference_patient_ids": [], "generated": None, "parsed": None,
+                }  # fmt: skip
+                rows.append(row)
+    path = tmp_path_factory.mktemp("asked")
+    write_records(path / "records.parquet", Records(pd.DataFrame(rows), ("yes",), "no", {"grade": GRADES}))
+    return path
+
+
+def run(folder: Path, capsys: pytest.CaptureFixture[str], *options: str) -> dict:
+    command = ["compare", str(folder), str(folder), "--arm-a", "pair", "--arm-b", "single", "--cluster", "patient_id", "--json", "-"]
+    assert run_app(app, [*command, *options]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def right(folder: Path, arm: str, question: str | None = None) -> pd.Series:
+    table = pd.read_parquet(folder / "records.parquet")
+    table = table[(table["arm"] == arm) & ((table["question_id"] == question) if question else True)]
+    hits = [max(dict(logp), key=dict(logp).__getitem__) == answer for logp, answer in zip(table["logp"], table["answer"], strict=True)]
+    return pd.Series(hits, index=table["item_id"] + " " + table["question_id"])
+
+
+def test_a_binary_question_is_compared_by_its_scores(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = run(folder, capsys, "--question", "nodule")
+    table = pd.read_parquet(folder / "records.parquet")
+    for name, arm in (("a", "pair"), ("b", "single")):
+        rows = table[(table["arm"] == arm) & (table["question_id"] == "nodule")]
+        assert found["auroc"][name] == pytest.approx(auroc(rows["p_positive"].to_numpy(), (rows["answer"] == "yes").to_numpy()))
+    assert found["items"] == 40
+
+
+@pytest.mark.parametrize(("question", "items"), [("grade", 40), (None, 80)])
+def test_several_answers_are_compared_by_right_and_wrong(
+    folder: Path, capsys: pytest.CaptureFixture[str], question: str | None, items: int
+) -> None:
+    found = run(folder, capsys, *(["--question", question] if question else []))
+    pair, single = (right(folder, arm, question) for arm in ("pair", "single"))
+    assert (found["items"], found["clusters"], found["auroc"]) == (items, 40, None)
+    assert found["accuracy"]["a"] == pytest.approx(pair.mean()) and found["accuracy"]["b"] == pytest.approx(single.mean())
+    assert (found["accuracy"]["n10"], found["accuracy"]["n01"]) == (int((pair & ~single).sum()), int((~pair & single).sum()))
+
+
+def test_what_cannot_be_asked_is_one_line(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"--question grades: no such question in .*grade, nodule.*did you mean"):
+        read_arm(folder, "pair", question="grades")
+    with pytest.raises(InputError, match=r"--positive: .* answers of several kinds"):
+        read_arm(folder, "pair", positive=["yes"])
+    (tmp_path / "a.csv").write_text("item_id,correct\n1,1\n2,0\n")
+    with pytest.raises(InputError, match="--question grade: is for records of 'see-in-pairs evaluate'"):
+        read_arm(tmp_path / "a.csv", question="grade")
+    table = pd.read_parquet(folder / "records.parquet")
+    records = read_arm(folder, "pair", question="grade")
+    assert not records.has_scores and len(records.table) == 40 and len(table) == 160

@@ -159,7 +159,8 @@ def _rows(config: EvaluateConfig, cohort: Cohort, condition: Condition, examples
 
     items, arm = cohort.table.set_index("item_id"), condition.arm
     queries = items.loc[[example.item_id for example in examples]]
-    logp = [dict(zip(example.answers, row, strict=True)) for example, row in zip(examples, scores["logp"], strict=True)]
+    values = [np.asarray(row, dtype=np.float64).tolist() for row in scores["logp"]]  # a NaN in a list is null in Parquet
+    logp = [dict(zip(example.answers, row, strict=True)) for example, row in zip(examples, values, strict=True)]
     total = np.array([logsumexp(list(row.values())) for row in logp])
     answers, labels = [example.answer for example in examples], queries["label"].to_numpy()
     about: dict[str, Any] = {"question_id": "", "finding": cohort.info.finding, "scale": "binary"}

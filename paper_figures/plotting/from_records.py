@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from empirical.evaluation.records import COLUMNS, Records, read_records
+from empirical.evaluation.records import COLUMNS, EARLIER, Records, read_records
 from paper_figures.plotting import style
 from paper_figures.plotting.style import INK, LINES, LOOKS, Look, note
 from paper_figures.results.estimates import auroc_of, shared_references
@@ -388,7 +388,7 @@ def _records(given: Table, positive: Sequence[object]) -> Records:
     detected = ((positive,) if isinstance(positive, str) else tuple(positive)) or named or ((1,) if labels <= {0, 1} else ())
     if not detected or not labels & set(detected):
         raise InputError(f"which labels are positive? There are {first_few(sorted(map(str, labels)), 6)}; name them with positive=")
-    if set(COLUMNS) - set(table.columns):
+    if set(COLUMNS) - set(EARLIER) - set(table.columns):
         if "score" not in table.columns:
             raise InputError("the table lacks score; it needs item_id, label and score, or the columns of records")
         table = _completed(table)

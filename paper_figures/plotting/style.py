@@ -42,6 +42,7 @@ LOOKS = {
     "reversed": Look("#5EC9ED", ">", "pair, query first"),
     "unlabelled": Look("#274768", "d", "pair, not said healthy"),
     "text": Look("#6B6B00", "H", "comparing words, no image"),
+    "question_only": Look("#4B00E4", "D", "question alone, no image"),
     "reference_only": Look("#944F38", "8", "reference alone, query blanked"),
     "optimal": Look(BLUE, "o", "optimal comparison"),
     "difference": Look(RED, "o", "plain difference"),

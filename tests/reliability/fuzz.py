@@ -179,7 +179,11 @@ def fuzzed(folder: Path, cohort: str) -> dict[str, Fuzzed]:
         "kinds": {"new": 1.0},
     }
     phantom = {"size": 32, "n_train": 2, "n_val": 0, "n_test": 2, "warmup": {"n": 1}, "lesion": {"width": 2.0}}
-    phantoms = [full(PhantomConfig, **phantom), full(PhantomConfig, shares={"field": 0.9}, **phantom)]
+    found = {"kinds": {"a": {"detectability": 1.0}}, "regions": {"r": {"centre": [0.5, 0.5], "side": "left"}}}
+    phantoms = [
+        full(PhantomConfig, **phantom), full(PhantomConfig, shares={"field": 0.9}, **phantom),
+        full(PhantomConfig, modality="fundus", findings=found, **phantom),
+    ]  # fmt: skip
     strategies = [relative, other["references"], site["references"], {"strategy": "random", "reuse": 1}]
     training = {key: value for key, value in trained[1].items() if key not in ("cohort", "arm", "model", "prompts", "n_train", "seed")}
     evaluation = full(EvaluateConfig, cohort=cohort, arms=arms[0], **scoring)
@@ -211,6 +215,8 @@ def fuzzed(folder: Path, cohort: str) -> dict[str, Fuzzed]:
     evaluations = [full(EvaluateConfig, cohort=cohort, arms=one, model=model, **scoring) for one in arms]
     aligned, attributed = (full(kind, cohort=cohort, arms=arms[0], model=model, **scoring) for kind in (AlignmentConfig, AttributionConfig))
     attributed |= {"items": 4, "steps": 4, "grid": 2}
+    evaluations[0] |= {"choice_orders": 2, "wordings": ["chest/plain-1"]}
+    evaluations[1]["prompts"] |= {"question_only": "question_only"}
     evaluations[0] |= {"generate": True, "speed": evaluations[0]["speed"] | {"features_folder": "features"}}
     crossed = full(CrossedConfig, cohort=cohort, models=[model], patients=2, references=2, pairing=relative, batch_size=4, threads=1)
     nested = ("model", "prompts", "arms", "arm", "speed", "lora", "curriculum")

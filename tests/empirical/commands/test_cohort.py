@@ -133,7 +133,7 @@ def test_a_failed_import_does_not_block_the_corrected_one(tmp_path: Path, capsys
         (["--kind", "xray", "--root", "set"], "xray"),
         (["--kind", "nih", "--root", "set", "--fractions", "1,1,1"], "add up to 1"),
         (["--kind", "ham10000", "--root", "set", "--priors"], "--priors: is not for --kind ham10000 (it is for nih)"),
-        (["--kind", "nih", "--root", "set", "--column", "image=x"], "--column: is not for --kind nih (it is for table, dicom)"),
+        (["--kind", "nih", "--root", "set", "--column", "image=x"], "--column: is not for --kind nih (it is for table, dicom, vqa)"),
         (
             ["--kind", "table", "--root", "set", "--table", "t.csv", "--healthy", "0", "--column", "image"],
             "--column image: write NAME=VALUE",

@@ -14,7 +14,7 @@ import numpy as np
 from paper_figures.comparison.arm_rows import ArmRows, Names, no_reference
 from paper_figures.comparison.formats.harness_logs import DOC_HASH, TARGET
 from paper_figures.comparison.item_table import ArmPair
-from paper_figures.comparison.score_tables import KEYS, ArmScores, as_positive, as_right
+from paper_figures.comparison.score_tables import KEYS, TRUTH, ArmScores, as_positive, as_right
 from paper_figures.statistics.clustered.two_way import MOST_MEMBERSHIPS
 from paper_figures.statistics.validation import Bools, Floats
 from see_in_pairs.errors import InputError, did_you_mean, first_few
@@ -58,6 +58,7 @@ def align(a: ArmScores, b: ArmScores, cluster: Sequence[str] = (), metric: str =
     left, right, unpaired = _same_items(a, b)
     # both arms must agree on what an item is: row by row, or by the first row of each item if rows differ
     once = (left, right) if not unpaired else (_one_row_per_item(left), _one_row_per_item(right))
+    _same_truth(a, b, *once)
     warnings = [*_label_warnings(a, left), *_document_warnings(a, b, *once), *_lacking(a, left), *_lacking(b, right)]
     first, second = _cluster_names(left, right, cluster)
     labels, metric = _labels(a, b, left, right, once), metric or metric_of(a, b)
@@ -88,6 +89,17 @@ def align(a: ArmScores, b: ArmScores, cluster: Sequence[str] = (), metric: str =
     if same:
         warnings.append("both arms come from the same trained models (train_arm): their trainings are crossed, as with --paired-seeds")
     return Aligned(rows_a, rows_b, used, tuple(warnings), pair, unpaired, metric, same)
+
+
+def _same_truth(a: ArmScores, b: ArmScores, left: pd.DataFrame, right: pd.DataFrame) -> None:
+    """Refuse arms that disagree on the true answer or the choices of a question."""
+    if TRUTH not in left.columns or TRUTH not in right.columns:
+        return
+    differ = (left[TRUTH].to_numpy() != right[TRUTH].to_numpy()).nonzero()[0]
+    if len(differ):
+        row = differ[0]
+        what = f"{left['item_id'].iloc[row]}: {left[TRUTH].iloc[row]} and {right[TRUTH].iloc[row]}"
+        raise InputError(f"{a.source} and {b.source}: {len(differ)} true answers or choices differ ({what}); score both on one cohort")
 
 
 def _same_models(left: pd.DataFrame, right: pd.DataFrame) -> bool:

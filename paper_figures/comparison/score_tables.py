@@ -22,6 +22,8 @@ UNKNOWN = -1
 """Used instead of a null seed, where there was no training."""
 TRAININGS = ("train_seed", "reader")
 """Columns that tell trainings apart; the first that a table has is used. Readers vary a modality as trainings vary a procedure."""
+TRUTH = "true answer and choices"
+"""Column of rows of several answers, in which arms must agree."""
 ZERO_OR_ONE = {"1": 1.0, "0": 0.0, "true": 1.0, "false": 0.0}
 
 
@@ -160,7 +162,7 @@ def _from_records(
             there = f"there are {first_few(known, 6)}" if known else "the records are of one question without a name"
             raise InputError(f"--question {question}: no such question in {path} ({there}){did_you_mean(question, known)}")
         table, asked = table[asked == question], asked[asked == question]
-    if asked.nunique() > 1 or ("scale" in table.columns and (table["scale"] != "binary").any()):
+    if asked.nunique() > 1 or ("scale" in table.columns and table["scale"].isin(["nominal", "ordinal"]).any()):
         if positive_named:
             raise InputError(f"--positive: {path} has answers of several kinds, of which right and wrong are compared; leave it out")
         return ArmScores(name, str(path), _right_and_wrong(table, asked, path), ())
@@ -170,14 +172,25 @@ def _from_records(
 
 
 def _right_and_wrong(table: pd.DataFrame, asked: pd.Series, path: Path) -> pd.DataFrame:
-    """Rows of several questions, or of several answers: an item is what is asked about an image; whether the likeliest answer is right."""
+    """Rows of several questions, or of several answers: an item is what is asked about an image; whether the likeliest answer is right.
+
+    Where several answers are the likeliest, none is given, which is wrong: so the order of the choices does not matter.
+    """
     scored = [all(np.isfinite(value) for value in row.values()) for row in table["logp"]]
     if not all(scored):
         raise InputError(f"{path}: {len(scored) - sum(scored)} answers have no finite score; score them first, none is dropped")
-    right = [max(row, key=row.__getitem__) == answer for row, answer in zip(table["logp"], table["answer"], strict=True)]
-    names = table["item_id"] + (" " + asked if asked.nunique() > 1 else "")
+    if absent := [item for item, row, answer in zip(table["item_id"], table["logp"], table["answer"], strict=True) if answer not in row]:
+        raise InputError(f"{path}: {len(absent)} true answers are not among the choices ({first_few(absent)}); write the records again")
+    right = [
+        all(row[answer] > value for choice, value in row.items() if choice != answer)
+        for row, answer in zip(table["logp"], table["answer"], strict=True)
+    ]
+    names = table["item_id"] + (" | " + asked if asked.nunique() > 1 else "")
+    if len(set(zip(table["item_id"], asked, strict=True))) > names.nunique():
+        raise InputError(f"{path}: item and question ids with ' | ' in them are not told apart; name one question with --question")
     kept = table.drop(columns=["label", "score"])
-    return kept.assign(item_id=names, correct=np.array(right, dtype=np.float64)).reset_index(drop=True)
+    truth = [f"{answer} of {', '.join(sorted(row))}" for row, answer in zip(table["logp"], table["answer"], strict=True)]
+    return kept.assign(item_id=names, correct=np.array(right, dtype=np.float64), **{TRUTH: truth}).reset_index(drop=True)
 
 
 def _check_single(table: pd.DataFrame, column: str, path: Path) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from empirical.evaluation.records import COLUMNS, Records, write_records
+from empirical.evaluation.records import COLUMNS, Records, read_records, write_records
 from paper_figures.cli import app
 from paper_figures.comparison.score_tables import read_arm
 from see_in_pairs.console import run_app
@@ -55,6 +55,30 @@ def right(folder: Path, arm: str, question: str | None = None) -> pd.Series:
     table = table[(table["arm"] == arm) & ((table["question_id"] == question) if question else True)]
     hits = [max(dict(logp), key=dict(logp).__getitem__) == answer for logp, answer in zip(table["logp"], table["answer"], strict=True)]
     return pd.Series(hits, index=table["item_id"] + " " + table["question_id"])
+
+
+def changed(folder: Path, out: Path, arm: str, **columns: object) -> Path:
+    """The records of an arm with columns of the first grade changed."""
+    records = read_records(folder).of(arm=arm)
+    (row, *_) = records.table.index[records.table["question_id"] == "grade"]
+    for column, value in columns.items():
+        records.table.at[row, column] = value
+    write_records(out / f"{arm}.parquet", records)
+    return out / f"{arm}.parquet"
+
+
+def test_the_order_of_equally_likely_answers_does_not_matter(folder: Path, tmp_path: Path) -> None:
+    for order in (GRADES, GRADES[::-1]):
+        file = changed(folder, tmp_path, "pair", logp=dict.fromkeys(order, -1.0))
+        assert read_arm(file, question="grade").table["correct"].iloc[0] == 0
+
+
+def test_arms_that_disagree_on_the_truth_are_refused(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other = changed(folder, tmp_path, "single", answer="severe", label="severe")
+    assert run_app(app, ["compare", str(folder), str(other), "--arm-a", "pair", "--question", "grade"]) == 2
+    assert "1 true answers or choices differ (i00: none of mild, none, severe and severe of" in capsys.readouterr().err
+    with pytest.raises(InputError, match="1 true answers are not among the choices"):
+        read_arm(changed(folder, tmp_path, "single", answer="grave", label="grave"), question="grade")
 
 
 def test_a_binary_question_is_compared_by_its_scores(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

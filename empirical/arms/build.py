@@ -226,8 +226,9 @@ def refuse_classes_without_cases(cohort: Cohort) -> None:
         return
     queries = cohort.queries("train")["item_id"]
     questions = cohort.questions[cohort.questions["item_id"].isin(queries)]
+    asked = questions["item_id"].nunique()
     for name, rows in questions.groupby("question_id", sort=False):
-        if len(rows) < queries.isin(questions["item_id"]).sum():
+        if len(rows) < asked:
             continue  # a question about some items only: an answer may be rare
         if never := [choice for choice in rows["choices"].iloc[0] if choice not in set(rows["answer"])]:
             raise InputError(

@@ -30,8 +30,9 @@ class EvaluateConfig(StrictConfig):
     prompts : PromptConfig
         Wording of the question, and the answers.
     wordings : tuple of str
-        Ask in each of these wordings instead, and name it in the records: ``SET/NAME`` as 'see-in-pairs wordings' lists them, ``SET`` or
-        ``SET/KIND`` for several, where SET is a bundled set or a YAML file. An arm for which a wording has no text is left out there.
+        Ask in each of these wordings instead, and name it in the records: ``SET/NAME`` as 'see-in-pairs configs wordings' lists them,
+        ``SET`` or ``SET/KIND`` for several, where SET is a bundled set or a YAML file. An arm for which a wording has no text is left out
+        there.
     choice_orders : int
         Show every question with its answers in this many orders, each rotated by one place, so that a preference for a place is seen.
     split : str

@@ -11,7 +11,7 @@ from importlib import resources
 
 from pydantic import Field, model_validator
 
-from empirical.prompts.wordings import LONGEST_PROMPT, bundled_sets, read_set, wording_text
+from empirical.prompts.wordings import LONGEST_PROMPT, find_wordings, wording_text
 from see_in_pairs.configs import StrictConfig, unset
 from see_in_pairs.errors import InputError, did_you_mean, first_few
 from see_in_pairs.files import content_hash, read_text
@@ -134,18 +134,10 @@ def wordings_named(names: tuple[str, ...], prompts: PromptConfig) -> dict[str, t
     Places without a text of its own keep that of `prompts`, and no arm that needs it is shown in this wording.
     """
     found: dict[str, tuple[PromptConfig, frozenset[str]]] = {}
-    for asked in names:
-        first, _, last = asked.rpartition("/")
-        own = asked in bundled_sets() or asked.endswith((".yaml", ".yml"))
-        where, which = (asked, "") if own or not first else (first, last)
-        wordings = read_set(where)
-        chosen = [one for key, one in wordings.items() if which in ("", key, one.kind)]
-        if not chosen:
-            known = [*wordings, *dict.fromkeys(one.kind for one in wordings.values())]
-            raise InputError(f"wordings '{asked}': {where} has no '{which}' (it has {first_few(known, 12)}){did_you_mean(which, known)}")
-        for one in chosen:
-            places = {place: f"{one.name}:{place}" for place in one.texts}
-            found[one.name] = prompts.model_copy(update=places), frozenset(one.texts)
+    for key, one in (pair for asked in names for pair in find_wordings(asked)):
+        told = prompts.model_copy(update={place: f"{key}:{place}" for place in one.texts}), frozenset(one.texts)
+        if found.setdefault(one.name, told) != told:
+            raise InputError(f"wordings: two files have a wording '{one.name}'; rename one of the files")
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from pathlib import PurePath
 from typing import Any
 
 from see_in_pairs.errors import InputError, did_you_mean, first_few
@@ -22,7 +23,7 @@ LONGEST_PROMPT = 20_000  # characters; a model reads them once for every item
 class Wording:
     """One wording of a set."""
 
-    name: str  # SET/NAME
+    name: str  # SET/NAME, as in records; of a file SET is its name, since its folder says nothing about the words
     kind: str  # one of `KINDS`
     texts: dict[str, str]  # by place, those that it has
 
@@ -48,7 +49,8 @@ def read_set(name: str) -> dict[str, Wording]:
     wordings = content.get("wordings") if isinstance(content, dict) else None
     if not isinstance(wordings, dict) or not wordings:
         raise InputError(f"{name}: the set has no wordings; it needs a mapping 'wordings' from names to texts")
-    return {str(key): _wording(f"{name}/{key}", value) for key, value in wordings.items()}
+    stem = PurePath(name).stem
+    return {str(key): _wording(f"{stem}/{key}", value) for key, value in wordings.items()}
 
 
 def _wording(name: str, content: Any) -> Wording:
@@ -61,6 +63,19 @@ def _wording(name: str, content: Any) -> Wording:
     if wrong or not texts:
         raise InputError(f"{name}: {first_few(wrong) or 'no text'}: must be text of at most {LONGEST_PROMPT:,} characters")
     return Wording(name, content["kind"], texts)
+
+
+def find_wordings(asked: str) -> list[tuple[str, Wording]]:
+    """Find the wordings of ``SET/NAME``, ``SET/KIND`` or ``SET``, each with the key by which `wording_text` finds its texts."""
+    first, _, last = asked.rpartition("/")
+    whole = asked in bundled_sets() or asked.endswith((".yaml", ".yml"))
+    where, which = (asked, "") if whole or not first else (first, last)
+    wordings = read_set(where)
+    chosen = [(f"{where}/{key}", one) for key, one in wordings.items() if which in ("", key, one.kind)]
+    if not chosen:
+        known = [*wordings, *dict.fromkeys(one.kind for one in wordings.values())]
+        raise InputError(f"wordings '{asked}': {where} has no '{which}' (it has {first_few(known, 12)}){did_you_mean(which, known)}")
+    return chosen
 
 
 def wording_text(name: str) -> str | None:

@@ -81,17 +81,13 @@ def wordings(
 
     With a name, show the texts. A set is bundled, or a YAML file of yours. All bundled words are written for this package.
     """
-    from empirical.prompts.templates import PromptConfig, prompt_text, wordings_named
-    from empirical.prompts.wordings import bundled_sets, read_set
+    from empirical.prompts.wordings import bundled_sets, find_wordings
 
-    asked = (name,) if name else tuple(bundled_sets())
-    found = wordings_named(asked, PromptConfig())
-    kinds = {one.name: one.kind for key in found for one in read_set(key.rpartition("/")[0]).values()}
-    texts = {key: {place: prompt_text(prompts.wording(place)) for place in sorted(own)} for key, (prompts, own) in found.items()}
+    found = [one for asked in ((name,) if name else bundled_sets()) for _, one in find_wordings(asked)]
     if json is not None:
-        return emit_json([{"name": key, "kind": kinds[key], "texts": own} for key, own in texts.items()], json)
-    for key, own in texts.items():
-        print(f"{key:<24} {kinds[key]:<12} {', '.join(own)}")
-        for place, text in own.items() if name else ():
+        return emit_json([{"name": one.name, "kind": one.kind, "texts": dict(sorted(one.texts.items()))} for one in found], json)
+    for one in found:
+        print(f"{one.name:<24} {one.kind:<12} {', '.join(sorted(one.texts))}")
+        for place, text in sorted(one.texts.items()) if name else ():
             print(f"  {place}: {text}")
     log("ask in them with 'see-in-pairs evaluate ... --set wordings=[NAME, ...]'", quiet)

@@ -185,7 +185,7 @@ def _right_and_wrong(table: pd.DataFrame, asked: pd.Series, path: Path) -> pd.Da
         all(row[answer] > value for choice, value in row.items() if choice != answer)
         for row, answer in zip(table["logp"], table["answer"], strict=True)
     ]
-    names = table["item_id"] + (" | " + asked if asked.nunique() > 1 else "")
+    names = table["item_id"] + np.where(asked == "", "", " | " + asked)
     if len(set(zip(table["item_id"], asked, strict=True))) > names.nunique():
         raise InputError(f"{path}: item and question ids with ' | ' in them are not told apart; name one question with --question")
     kept = table.drop(columns=["label", "score"])

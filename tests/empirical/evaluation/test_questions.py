@@ -149,16 +149,20 @@ def test_wordings_are_shown_in_turn_and_named_in_the_records(asking: Cohort, tmp
     name = wording_file(tmp_path)
     arms = [{"arm": "single"}, {"arm": "pair", "references": RELATIVE}]
     records = evaluate(settings(asking, arms=arms, wordings=[name]), tmp_path / "run")
-    assert f"wording '{name}/short' has no text for arm 'pair'" in capsys.readouterr().err
+    assert "wording 'mine/short' has no text for arm 'pair'" in capsys.readouterr().err
     found = records.table.groupby(["arm", "wording"], sort=False).size()
-    assert set(found.index) == {("single", f"{name}/plain-1"), ("single", f"{name}/short"), ("pair", f"{name}/plain-1")}
+    assert set(found.index) == {("single", "mine/plain-1"), ("single", "mine/short"), ("pair", "mine/plain-1")}
     assert found.nunique() == 1
     by = records.table[records.table["arm"] == "single"].groupby("wording", sort=False)["logp"]
     one, other = (group.map(lambda row: list(row.values())).tolist() for _, group in by)
     assert one != other
+    twin = tmp_path / "other" / "mine.yaml"
+    twin.parent.mkdir()
+    twin.write_text(Path(name).read_text(encoding="utf-8"), encoding="utf-8")
     for wrong, says in (
         ([f"{name}/shorter"], "has no 'shorter'"),
         (["chests"], "no bundled set"),
+        ([name, str(twin)], "two files have a wording 'mine/plain-1'"),
         ([f"{name}/clinical"], "none has a text for 'pair-demographic'"),
     ):
         with pytest.raises(InputError, match=says):

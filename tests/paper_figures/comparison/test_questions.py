@@ -76,7 +76,7 @@ def test_the_order_of_equally_likely_answers_does_not_matter(folder: Path, tmp_p
 def test_arms_that_disagree_on_the_truth_are_refused(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     other = changed(folder, tmp_path, "single", answer="severe", label="severe")
     assert run_app(app, ["compare", str(folder), str(other), "--arm-a", "pair", "--question", "grade"]) == 2
-    assert "1 true answers or choices differ (i00: none of mild, none, severe and severe of" in capsys.readouterr().err
+    assert "1 true answers or choices differ (i00 | grade: none of mild, none, severe and severe of" in capsys.readouterr().err
     with pytest.raises(InputError, match="1 true answers are not among the choices"):
         read_arm(changed(folder, tmp_path, "single", answer="grave", label="grave"), question="grade")
 
@@ -101,7 +101,7 @@ def test_several_answers_are_compared_by_right_and_wrong(
     assert (found["accuracy"]["n10"], found["accuracy"]["n01"]) == (int((pair & ~single).sum()), int((~pair & single).sum()))
 
 
-def test_what_cannot_be_asked_is_one_line(folder: Path, tmp_path: Path) -> None:
+def test_what_cannot_be_asked_is_one_line(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(InputError, match=r"--question grades: no such question in .*grade, nodule.*did you mean"):
         read_arm(folder, "pair", question="grades")
     with pytest.raises(InputError, match=r"--positive: .* answers of several kinds"):
@@ -110,5 +110,12 @@ def test_what_cannot_be_asked_is_one_line(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="--question grade: is for records of 'see-in-pairs evaluate'"):
         read_arm(tmp_path / "a.csv", question="grade")
     table = pd.read_parquet(folder / "records.parquet")
+    (tmp_path / "more").mkdir()
+    one = read_records(folder).of(arm="single", question_id="grade")
+    write_records(tmp_path / "more" / "records.parquet", one)
+    assert run_app(app, ["compare", str(folder), str(tmp_path / "more"), "--arm-a", "pair"]) == 2  # all questions against one
+    assert "i00 | nodule" in capsys.readouterr().err
+    assert run_app(app, ["compare", str(folder), str(folder), "--arm-a", "pair", "--arm-b", "single", "--threshold", "0.4"]) == 2
+    assert "--threshold and --specificity: the files contain right and wrong" in capsys.readouterr().err
     records = read_arm(folder, "pair", question="grade")
     assert not records.has_scores and len(records.table) == 40 and len(table) == 160

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from safetensors.numpy import load_file
 
 from empirical.arms import ArmConfig, build_examples
@@ -116,3 +117,23 @@ def test_an_adapter_is_read_as_fast_and_as_exactly(checkpoint: Path, phantom: Co
     plain = BatchScorer(vlm, encoder, ("yes", "no"), 4, PLAIN).scores(shared)[0]
     assert np.abs(fast.scores(shared)[0] - plain).max() < 1e3 * np.finfo(np.float32).eps
     assert fast.prefix_cache is not None and fast.prefix_cache.n_prefilled == 1
+
+
+def test_a_question_without_an_image_is_scored_by_every_path(checkpoint: Path, phantom: Cohort, tmp_path: Path) -> None:
+    """No pixels reach the model: all items have one score, that of the words read by the language model alone."""
+    vlm = load_vlm(ModelConfig(name=str(checkpoint)))
+    encoder = Encoder(vlm.processor, vlm.family, phantom.image)
+    examples = build_examples(phantom, "test", ArmConfig(arm="question_only"), PromptConfig(), seed=0)[:3]
+    assert not any(example.images for example in examples)
+    plain = BatchScorer(vlm, encoder, None, 2, PLAIN).scores(examples)[0]
+    fast = BatchScorer(vlm, encoder, None, 2).scores(examples)[0]
+    assert np.ptp(plain, axis=0).max() < 1e-5 and np.abs(fast - plain).max() < 1e-4
+    ids = vlm.processor.tokenizer(encoder.text(examples[0].parts), add_special_tokens=False, return_tensors="pt")["input_ids"]
+    with torch.inference_mode():
+        logits = vlm.model(input_ids=ids.to(vlm.model.device)).logits[0, -1].float().log_softmax(dim=-1)
+    first = [encoder.answer_ids(answer)[0] for answer in ("yes", "no")]
+    if all(len(encoder.answer_ids(answer)) == 1 for answer in ("yes", "no")):
+        assert np.abs(plain[0] - logits[first].cpu().numpy()).max() < 1e-4
+    config = {"cohort": str(phantom.folder), "arm": {"arm": "question_only"}, "model": {"name": str(checkpoint)}, "method": "full"}
+    settings = FinetuneConfig.model_validate(config | {"steps": 2, "batch_size": 2, "doctor": False})
+    assert (finetune(settings, tmp_path / "run", quiet=True) / "model.safetensors").is_file()

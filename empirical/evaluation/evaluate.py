@@ -160,19 +160,20 @@ def _rows(config: EvaluateConfig, cohort: Cohort, condition: Condition, examples
     items, arm = cohort.table.set_index("item_id"), condition.arm
     queries = items.loc[[example.item_id for example in examples]]
     values = [np.asarray(row, dtype=np.float64).tolist() for row in scores["logp"]]  # a NaN in a list is null in Parquet
-    logp = [dict(zip(example.answers, row, strict=True)) for example, row in zip(examples, values, strict=True)]
-    total = np.array([logsumexp(list(row.values())) for row in logp])
+    shown = [dict(zip(example.answers, row, strict=True)) for example, row in zip(examples, values, strict=True)]
     answers, labels = [example.answer for example in examples], queries["label"].to_numpy()
     about: dict[str, Any] = {"question_id": "", "finding": cohort.info.finding, "scale": "binary"}
-    positive: list[str | None] = [condition.prompts.positive] * len(examples)
+    choices = pd.Series([condition.prompts.answers] * len(examples))
     if cohort.questions is not None:
         asked = cohort.questions.set_index(["item_id", "question_id"]).loc[[example.key for example in examples]]
         about = {"question_id": [example.question_id for example in examples]}
         about |= {column: asked[column].to_numpy() for column in ("finding", "scale")}
-        positive = [choices[0] if scale == "binary" else None for choices, scale in zip(asked["choices"], asked["scale"], strict=True)]
-        labels = np.array(answers, dtype=object)
-    # within the closed set; NaN where no answer of it is the positive one
-    p_positive = [np.nan if word is None else np.exp(row[word] - mass) for word, row, mass in zip(positive, logp, total, strict=True)]
+        choices, labels = asked["choices"], np.array(answers, dtype=object)
+    # in the order of the choices, whatever the order shown: the first is the positive one of a binary question
+    logp = [{choice: row[choice] for choice in closed} for closed, row in zip(choices, shown, strict=True)]
+    total = np.array([logsumexp(list(row.values())) for row in logp])
+    first = np.array([next(iter(row.values())) for row in logp])
+    p_positive = np.where(np.array(about["scale"]) == "binary", np.exp(first - total), np.nan)
     return pd.DataFrame(
         {
             "run_id": run_id(arm),

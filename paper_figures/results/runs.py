@@ -316,6 +316,7 @@ def check_aligned(scores: list[RunScores]) -> list[RunScores]:
 def scores_of(records: Records, run: Run) -> RunScores:
     """Read the scores of a run: one column per item, sorted, and one row per training, sorted by its seed."""
     chosen = records.of(run_id=run.run_id)
+    _refuse_several(chosen.table, run)
     table = chosen.table.assign(positive=chosen.is_positive())
     # trainings often have different evaluation seeds: only if one of them was scored with several do seeds tell rows apart
     several = table.groupby("train_seed", dropna=False)["seed"].nunique().max() > 1
@@ -340,6 +341,15 @@ def scores_of(records: Records, run: Run) -> RunScores:
         run, _text(first["key"]), _text(first["patient_id"]), first["positive"].to_numpy(dtype=bool), np.stack(rows),
         references if any(references) else (), tuple(seeds),
     )  # fmt: skip
+
+
+def _refuse_several(table: pd.DataFrame, run: Run) -> None:
+    """Refuse rows that are not one score of a class for each item."""
+    for column, what in (("question_id", "questions"), ("wording", "wordings")):
+        if column in table.columns and table[column].nunique() > 1:
+            raise InputError(f"run '{run.run_id}': {table[column].nunique()} {what}; choose one with records.of({column}=...)")
+    if "scale" in table.columns and table["scale"].isin(["nominal", "ordinal"]).any():
+        raise InputError(f"run '{run.run_id}': its question is not binary, so there is no score of a class; see 'compare'")
 
 
 def _same(value: object, wanted: object) -> bool:

@@ -172,6 +172,8 @@ class StudyConfig(StrictConfig):
             _known(list(pair), self.arms, "arm")
         _not_set_here(self.training, "training")
         _not_set_here(self.evaluation, "evaluation")
+        if several := sorted({"wordings", "choice_orders"} & set(self.evaluation)):
+            raise ValueError(f"evaluation: '{several[0]}' would score each item several times, and a study scores it once; leave it out")
         return self
 
 

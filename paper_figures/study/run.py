@@ -123,6 +123,7 @@ def _cohorts(config: StudyConfig, needed: set[str], out: Path, quiet: bool) -> d
     """Make the phantoms that are needed and missing, load all cohorts that there are, and audit those from a folder."""
     import pandas as pd
 
+    from empirical.arms.build import require_one_question
     from empirical.audit import audit
     from empirical.audit.reference_leak import audit_strategies, reference_findings
     from empirical.cohorts import Cohort
@@ -138,6 +139,7 @@ def _cohorts(config: StudyConfig, needed: set[str], out: Path, quiet: bool) -> d
             log(f"make phantom '{name}'", quiet)
             make_phantom(source.phantom, folder, seed=config.phantom_seed, quiet=quiet)
         loaded[name] = Cohort.load(folder)
+        require_one_question(loaded[name], "study")
         if source.folder is not None:
             shown: dict[str, ReferenceConfig] = {}
             for arm, one in config.arms.items():

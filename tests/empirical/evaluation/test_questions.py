@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,11 +19,15 @@ from empirical.cohorts import Cohort
 from empirical.evaluation.config import EvaluateConfig
 from empirical.evaluation.evaluate import evaluate
 from empirical.evaluation.records import Records, concatenate, read_records
+from empirical.prompts.example import Example
 from empirical.prompts.templates import PromptConfig
 from empirical.training.config import FinetuneConfig
 from empirical.training.data_order import DataOrder, planned_examples, training_plan
 from empirical.training.finetune import finetune
 from empirical.vlm.config import ModelConfig
+from empirical.vlm.inference.encoder import Encoder
+from empirical.vlm.inference.scoring import answer_log_probabilities
+from empirical.vlm.loading import load_vlm
 from see_in_pairs.errors import InputError
 
 RELATIVE = {"strategy": "demographic", "columns": ["family"], "caliper": {}}
@@ -126,13 +131,30 @@ def test_the_list_of_answers_is_rotated(asking: Cohort, tmp_path: Path) -> None:
     records = evaluate(settings(asking, arms=arms, choice_orders=3), tmp_path / "run", quiet=True)
     assert list(records.table["wording"].unique()) == ["", "order2", "order3"]
     grade = records.table[records.table["question_id"] == "grade"]
-    shown = [tuple(rows["logp"].iloc[0]) for _, rows in grade.groupby("wording", sort=False)]
+    assert {tuple(row) for row in grade["logp"]} == {GRADES}  # as the scale has them, so that who reads records need not know the order
+    shown = [
+        build_examples(asking, "test", ArmConfig(arm="single"), PromptConfig(), seed=0, choice_order=order)[1].answers for order in range(3)
+    ]
     assert shown == [GRADES, GRADES[1:] + GRADES[:1], GRADES[2:] + GRADES[:2]]
     (example, *_) = build_examples(asking, "test", ArmConfig(arm="single"), PromptConfig(), seed=0, choice_order=1)
     assert example.parts[-1].text.endswith("Answer no or yes.") and example.answers == ("no", "yes")
+    ((turned, alone),) = [
+        (row.logp, list(evaluate_alone(asking, example, GRADES)))
+        for row, example in zip(
+            grade[grade["wording"] == "order3"].itertuples(),
+            build_examples(asking, "test", ArmConfig(arm="single"), PromptConfig(), seed=0, choice_order=2)[1::4],
+            strict=True,
+        )
+    ][:1]
+    assert list(turned.values()) == pytest.approx(alone, abs=2e-5)
     yes = records.table[(records.table["question_id"] == "nodule") & (records.table["wording"] == "order2")]
     assert all(row.p_positive == pytest.approx(softmax([row.logp["yes"], row.logp["no"]])[0]) for row in yes.itertuples())
     assert len(concatenate([records, records.of(wording="")]).table) == len(records.table) * 4 // 3
+
+
+def evaluate_alone(cohort: Cohort, example: Example, answers: Sequence[str]) -> np.ndarray:
+    vlm = load_vlm(ModelConfig())
+    return answer_log_probabilities(vlm.model, Encoder(vlm.processor, vlm.family, cohort.image), [example], answers)[0]
 
 
 def wording_file(folder: Path) -> str:

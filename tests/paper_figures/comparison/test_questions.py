@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from empirical import PhantomConfig, make_phantom
 from empirical.evaluation.records import COLUMNS, Records, read_records, write_records
+from paper_figures import plot_auroc
 from paper_figures.cli import app
 from paper_figures.comparison.score_tables import read_arm
+from paper_figures.results.runs import runs_of, scores_of
 from see_in_pairs.console import run_app
 from see_in_pairs.errors import InputError
 from see_in_pairs.roc import auroc
@@ -119,3 +123,41 @@ def test_what_cannot_be_asked_is_one_line(folder: Path, tmp_path: Path, capsys: 
     assert "--threshold and --specificity: the files contain right and wrong" in capsys.readouterr().err
     records = read_arm(folder, "pair", question="grade")
     assert not records.has_scores and len(records.table) == 40 and len(table) == 160
+
+
+def test_a_score_of_a_class_is_read_of_one_binary_question_only(folder: Path) -> None:
+    """Figures, claims and bridges read runs: of several questions or answers they would mix or lose items without a word."""
+    records = read_records(folder)
+    (run, *_) = runs_of(records.table)
+    for given, says in (
+        (records, "2 questions; choose one with records.of"),
+        (records.of(question_id="grade"), "its question is not binary"),
+        (replace(records, table=records.table.assign(wording=lambda table: table["question_id"])).of(scale="binary"), ""),
+    ):
+        if says:
+            with pytest.raises(InputError, match=says):
+                scores_of(given, run)
+        else:
+            assert len(scores_of(given, run).items) == 40
+    several = records.of(question_id="nodule").table
+    twice = pd.concat([several.assign(wording=name) for name in ("a", "b")])
+    with pytest.raises(InputError, match="2 wordings"):
+        scores_of(replace(records, table=twice), run)
+    with pytest.raises(InputError, match="2 questions"):
+        plot_auroc(records)
+
+
+def test_a_study_scores_each_item_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = {"cohorts": {"a": {"folder": str(tmp_path / "cohort")}}, "arms": {"single": {"arm": "single"}}, "comparisons": []}
+    settings |= {"title": "x", "blocks": [{"n_train": [0], "seeds": [0]}], "evaluation": {"choice_orders": 2}}
+    file = tmp_path / "study.yaml"
+    file.write_text(json.dumps(settings))
+    assert run_app(app, ["study", str(file), "--out", str(tmp_path / "out")]) == 2
+    assert "'choice_orders' would score each item several times" in capsys.readouterr().err
+    cohort = make_phantom(PhantomConfig(size=40, n_train=4, n_val=0, n_test=4), tmp_path / "cohort", seed=0, quiet=True)
+    asked = pd.DataFrame({"item_id": cohort.queries("test")["item_id"], "question_id": "g", "question": "Grade?", "scale": "nominal"})
+    asked = asked.assign(choices=[GRADES] * len(asked), answer=["none", "mild"] * 2, finding="")
+    replace(cohort, questions=asked).save()
+    file.write_text(json.dumps(settings | {"evaluation": {}}))
+    assert run_app(app, ["study", str(file), "--out", str(tmp_path / "out")]) == 2
+    assert "study: " in (said := capsys.readouterr().err) and "asks several questions, and this needs one" in said

@@ -7,6 +7,8 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
+from empirical.cohorts.phantom.template import edge, grid, softness
+
 Array = NDArray[np.float64]
 
 
@@ -31,7 +33,7 @@ BRANCHES = tuple((side, fork, angle) for side in (-1, 1) for fork in (0.3, 0.62)
 def draw_fundus(size: int, eye: Eye | None = None) -> Array:
     """Draw the retina in gray levels, (size, size): dark outside of the circle, bright disc, dark vessels and macula."""
     eye = eye or Eye()
-    x, y = _grid(size)
+    x, y = grid(size)
     inside = field_of_view(size)
     image = RETINA + (14 + eye.gradient) * x - 16 * (x**2 + y**2)  # from the temporal to the nasal side, and towards the edge
     image = image - 24 * np.exp(-(((x - MACULA_AT[0]) / 0.17) ** 2 + ((y - MACULA_AT[1]) / 0.17) ** 2) / 2)
@@ -39,27 +41,27 @@ def draw_fundus(size: int, eye: Eye | None = None) -> Array:
     small = sum((branch for branch in branches(size, eye)), np.zeros_like(x))
     image = image - VESSEL * large - 0.4 * VESSEL * small
     radius = np.hypot((x - DISC_AT[0] - eye.place) / (0.15 + eye.disc), (y - DISC_AT[1]) / (0.17 + eye.disc))
-    image = image + (DISC - RETINA) * _edge(0.15 * (1 - radius), 1.5 * _softness(size)) * (1 - 0.5 * np.minimum(large, 1))
+    image = image + (DISC - RETINA) * edge(0.15 * (1 - radius), 1.5 * softness(size)) * (1 - 0.5 * np.minimum(large, 1))
     return DARK + (image - DARK) * inside
 
 
 def field_of_view(size: int) -> Array:
     """Draw the camera's circular field, (size, size): 1 inside, 0 outside, smooth between."""
-    x, y = _grid(size)
-    return _edge(0.92 - np.hypot(x, y), 1.5 * _softness(size))
+    x, y = grid(size)
+    return edge(0.92 - np.hypot(x, y), 1.5 * softness(size))
 
 
 def clear_retina(size: int) -> Array:
     """Draw the part of the field in which findings can be: not at its edge, not on the optic disc."""
-    x, y = _grid(size)
+    x, y = grid(size)
     off_disc = np.hypot(x - DISC_AT[0], y - DISC_AT[1]) - 0.24
-    return _edge(np.minimum(0.84 - np.hypot(x, y), off_disc), _softness(size))
+    return edge(np.minimum(0.84 - np.hypot(x, y), off_disc), softness(size))
 
 
 def branches(size: int, eye: Eye | None = None) -> Array:
     """Draw the small vessels one by one, (branches, size, size), each of peak near 1 and within the field."""
     eye = eye or Eye()
-    x, y = _grid(size)
+    x, y = grid(size)
     drawn = []
     for side, fork, angle in BRANCHES:
         path_x, path_y = _arcade(side, eye)
@@ -83,17 +85,3 @@ def _vessel(x: Array, y: Array, path_x: Array, path_y: Array, width: float) -> A
     sharpness = 2 * (0.5 * width) ** 2
     near = -sharpness * (np.log(np.exp(-(squared - squared.min(-1, keepdims=True)) / sharpness).sum(-1)) - np.log(3.0))
     return np.exp(-np.maximum(near + squared.min(-1), 0) / (2 * width**2))
-
-
-def _grid(size: int) -> tuple[Array, Array]:
-    centres = (2 * np.arange(size) + 1) / size - 1
-    y, x = np.meshgrid(centres, centres, indexing="ij")
-    return x, y
-
-
-def _softness(size: int) -> float:
-    return 1.0 / min(size, 64)
-
-
-def _edge(distance: Array, soft: float) -> Array:
-    return 1 / (1 + np.exp(-np.clip(distance / soft, -60, 60)))

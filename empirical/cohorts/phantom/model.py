@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from empirical.cohorts.phantom import fundus
-from empirical.cohorts.phantom.config import COMPONENTS, PhantomConfig
+from empirical.cohorts.phantom.config import COMPONENTS, FundusConfig, PhantomConfig
 from empirical.cohorts.phantom.template import MODES, Anatomy, clear_lung, draw_template
 from empirical.cohorts.phantom.truth import PhantomTruth, lesion_profile
 from see_in_pairs.errors import InputError
@@ -61,23 +62,17 @@ def smooth_kernel(size: int, width: float) -> Array:
 
 
 def _modes(config: PhantomConfig) -> Array:
-    """Differentiate the template by each anatomical parameter, in gray levels per standard deviation."""
+    """Differentiate the template by each parameter of chest or eye, in gray levels per standard deviation; small vessels vary singly."""
+    draw: Callable[[dict[str, float]], Array]
+    spreads: PhantomConfig | FundusConfig
+    if config.modality == "chest":
+        names, spreads, draw = MODES, config, lambda change: draw_template(config.size, Anatomy(**change))
+    else:
+        names, spreads, draw = fundus.MODES, config.fundus, lambda change: fundus.draw_fundus(config.size, fundus.Eye(**change))
+    rows = [getattr(spreads, f"{name}_sd") * (draw({name: STEP}) - draw({name: -STEP})).ravel() / (2 * STEP) for name in names]
     if config.modality == "fundus":
-        return _fundus_modes(config)
-    rows = []
-    for name in MODES:
-        up, down = (draw_template(config.size, Anatomy(**{name: step})) for step in (STEP, -STEP))
-        rows.append(getattr(config, f"{name}_sd") * (up - down).ravel() / (2 * STEP))
+        rows += [config.fundus.vessels_sd * branch.ravel() for branch in fundus.branches(config.size)]
     return np.stack(rows)
-
-
-def _fundus_modes(config: PhantomConfig) -> Array:
-    """Differentiate the eye by each parameter, and let the contrast of each small vessel vary by itself."""
-    rows = []
-    for name in fundus.MODES:
-        up, down = (fundus.draw_fundus(config.size, fundus.Eye(**{name: step})) for step in (STEP, -STEP))
-        rows.append(getattr(config.fundus, f"{name}_sd") * (up - down).ravel() / (2 * STEP))
-    return np.vstack([*rows, *(config.fundus.vessels_sd * branch.ravel() for branch in fundus.branches(config.size))])
 
 
 def _places(truth: PhantomTruth, config: PhantomConfig) -> Array:

@@ -28,8 +28,8 @@ AIR, TISSUE, LUNG, HEART, SPINE, ABDOMEN, BONE = 58.0, 132.0, 84.0, 176.0, 184.0
 def draw_template(size: int, anatomy: Anatomy | None = None) -> Array:
     """Draw the chest in gray levels, (size, size): air dark, bone bright, the patient's left on the viewer's right."""
     anatomy = anatomy or Anatomy()
-    x, y = _grid(size)
-    soft = _softness(size)
+    x, y = grid(size)
+    soft = softness(size)
     lungs, heart = lung_field(size, anatomy), _heart(x, y, anatomy, soft)
     image = _blend(np.full((size, size), AIR), TISSUE + 60 * anatomy.thickness, _body(x, y, anatomy, soft))
     image = _blend(image, ABDOMEN, _abdomen(x, y, anatomy, soft))
@@ -43,33 +43,35 @@ def draw_template(size: int, anatomy: Anatomy | None = None) -> Array:
 def lung_field(size: int, anatomy: Anatomy | None = None) -> Array:
     """Draw the air-filled part of the lungs, including the area of the heart, (size, size): 1 inside, 0 outside, smooth between."""
     anatomy = anatomy or Anatomy()
-    x, y = _grid(size)
+    x, y = grid(size)
     across = np.abs(x)
     outer = (0.80 + anatomy.lungs) * np.sqrt(np.clip(1 - np.abs((y - 0.30) / 1.08) ** 2.4, 1e-6, None))
     inner = 0.135 + 0.10 * np.exp(-(((y + 0.80) / 0.30) ** 2)) + 0.035 * (y + 0.1) ** 2
     inside = _softmin(across - inner, outer - across, _dome(x, anatomy) - y, softness=0.03)
-    return _edge(inside, 1.2 * _softness(size))
+    return edge(inside, 1.2 * softness(size))
 
 
 def clear_lung(size: int) -> Array:
     """Draw, like `lung_field`, the part not covered by heart and mediastinum, where nodules can be."""
-    x, y = _grid(size)
-    soft = _softness(size)
+    x, y = grid(size)
+    soft = softness(size)
     return lung_field(size) * (1 - _heart(x, y, Anatomy(), soft)) * (1 - _mediastinum(x, y, soft))
 
 
-def _grid(size: int) -> tuple[Array, Array]:
+def grid(size: int) -> tuple[Array, Array]:
+    """Place the pixels' centres between -1 and 1: x to the right, y downwards, both (size, size)."""
     centres = (2 * np.arange(size) + 1) / size - 1
     y, x = np.meshgrid(centres, centres, indexing="ij")
     return x, y
 
 
-def _softness(size: int) -> float:
+def softness(size: int) -> float:
     """Compute the half width of an edge: half a pixel, but no sharper than in 64 pixels, so that modes are linear over their range."""
     return 1.0 / min(size, 64)
 
 
-def _edge(distance: Array, soft: float) -> Array:
+def edge(distance: Array, soft: float) -> Array:
+    """Draw a smooth edge: 1 where the distance is positive, 0 where it is negative."""
     return 1 / (1 + np.exp(-np.clip(distance / soft, -60, 60)))
 
 
@@ -89,13 +91,13 @@ def _dome(x: Array, anatomy: Anatomy) -> Array:
 
 
 def _body(x: Array, y: Array, anatomy: Anatomy, soft: float) -> Array:
-    shoulder = _edge(y + 0.80, 0.06)
+    shoulder = edge(y + 0.80, 0.06)
     half_width = 0.30 + 0.66 * shoulder - 0.06 * np.clip(y, 0, 1) + anatomy.thickness
-    return _edge(half_width - np.abs(x), 1.5 * soft)
+    return edge(half_width - np.abs(x), 1.5 * soft)
 
 
 def _abdomen(x: Array, y: Array, anatomy: Anatomy, soft: float) -> Array:
-    below = _edge(y - _dome(x, anatomy), 2 * soft) * _body(x, y, anatomy, soft)
+    below = edge(y - _dome(x, anatomy), 2 * soft) * _body(x, y, anatomy, soft)
     bubble = np.exp(-(((x - 0.42) / 0.16) ** 2 + ((y - 0.74) / 0.09) ** 2))  # gas in the stomach, under the left dome
     return below * (1 - 0.5 * bubble)
 
@@ -106,13 +108,13 @@ def _heart(x: Array, y: Array, anatomy: Anatomy, soft: float) -> Array:
     across = -(x - 0.15) * np.sin(turn) + (y - 0.26) * np.cos(turn)
     ventricle = 1 - np.hypot(along / (0.40 + anatomy.heart), across / (0.29 + anatomy.heart))
     atrium = 1 - np.hypot((x + 0.06) / (0.19 + anatomy.heart), (y - 0.24) / (0.26 + anatomy.heart))
-    return _edge(-_softmin(-ventricle, -atrium, softness=0.05) * 0.3, 2 * soft)
+    return edge(-_softmin(-ventricle, -atrium, softness=0.05) * 0.3, 2 * soft)
 
 
 def _mediastinum(x: Array, y: Array, soft: float) -> Array:
     half_width = 0.115 + 0.05 * np.exp(-(((y + 0.62) / 0.22) ** 2)) + 0.035 * np.clip(y + 0.1, 0, 1)
     arch = np.exp(-((np.hypot(x - 0.13, y + 0.27) / 0.11) ** 4))  # the aortic knob
-    return np.maximum(_edge(half_width - np.abs(x), 2 * soft), arch)
+    return np.maximum(edge(half_width - np.abs(x), 2 * soft), arch)
 
 
 def _spine(x: Array, y: Array) -> Array:
@@ -121,7 +123,7 @@ def _spine(x: Array, y: Array) -> Array:
 
 
 def _trachea(x: Array, y: Array, soft: float) -> Array:
-    return np.exp(-(((x + 0.012) / 0.055) ** 4)) * _edge(-0.26 - y, 4 * soft)
+    return np.exp(-(((x + 0.012) / 0.055) ** 4)) * edge(-0.26 - y, 4 * soft)
 
 
 def _vessels(x: Array, y: Array) -> Array:
@@ -132,7 +134,7 @@ def _vessels(x: Array, y: Array) -> Array:
         total += 0.9 * np.exp(-((out / 0.07) ** 2 + (down / 0.13) ** 2))
         for angle in (-0.95, -0.45, 0.1, 0.6, 1.0):
             along, off = out * np.cos(angle) + down * np.sin(angle), -out * np.sin(angle) + down * np.cos(angle)
-            total += 0.45 * np.exp(-((off / 0.022) ** 2)) * np.exp(-np.clip(along, 0, None) / 0.22) * _edge(along, 0.02)
+            total += 0.45 * np.exp(-((off / 0.022) ** 2)) * np.exp(-np.clip(along, 0, None) / 0.22) * edge(along, 0.02)
     return total
 
 
@@ -142,14 +144,14 @@ def _ribs(x: Array, y: Array, anatomy: Anatomy) -> Array:
     total = np.zeros_like(x)
     for rib in range(9):
         arc = -0.80 + 0.165 * rib + anatomy.ribs - 0.22 * np.sin(np.pi * np.clip(across / 0.9, 0, 1)) + 0.30 * across**1.6
-        total += np.exp(-(((y - arc - 0.10) / 0.030) ** 2)) * _edge(across - 0.12, 0.02)
+        total += np.exp(-(((y - arc - 0.10) / 0.030) ** 2)) * edge(across - 0.12, 0.02)
     for rib in range(5):
         arc = -0.42 + 0.21 * rib + anatomy.ribs - 0.42 * (across - 0.15)
-        total += 0.4 * np.exp(-(((y - arc) / 0.034) ** 2)) * _edge(across - 0.36, 0.05)
-    return total * _edge(0.84 - across, 0.04)
+        total += 0.4 * np.exp(-(((y - arc) / 0.034) ** 2)) * edge(across - 0.36, 0.05)
+    return total * edge(0.84 - across, 0.04)
 
 
 def _clavicles(x: Array, y: Array) -> Array:
     across = np.abs(x)
     arc = -0.60 - 0.17 * np.clip(across - 0.1, 0, 1) - 0.05 * np.sin(5.5 * (across - 0.1))
-    return np.exp(-((np.abs(y - arc) / 0.042) ** 3)) * _edge(across - 0.10, 0.02) * _edge(0.80 - across, 0.03)
+    return np.exp(-((np.abs(y - arc) / 0.042) ** 3)) * edge(across - 0.10, 0.02) * edge(0.80 - across, 0.03)

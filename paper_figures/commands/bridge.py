@@ -44,6 +44,6 @@ def bridge(
         shown = table[["cohort", "arm", "n_train", "trainings"]].copy()
         for name in ("theory", "observers", "observed"):
             ends = zip(table[name], table[f"{name}_low"], table[f"{name}_high"], strict=True)
-            shown[name] = [f"{value:+.3f} [{low:+.3f}, {high:+.3f}]" for value, low, high in ends]
+            shown[name] = ["" if value != value else f"{value:+.3f} [{low:+.3f}, {high:+.3f}]" for value, low, high in ends]
         print(shown.to_string(index=False))
     log(f"written: {out / 'bridge.csv'}, {out / 'figures' / 'bridge.png'}", quiet)

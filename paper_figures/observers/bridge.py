@@ -19,14 +19,15 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from paper_figures.observers.config import ChannelConfig, ObserversConfig
+from empirical.cohorts.insertion import InsertConfig
+from paper_figures.observers.config import ObserversConfig
 from paper_figures.observers.strategies import Ranged, compare_strategies
 from paper_figures.results.predicted_gain import scaled_gain
 from paper_figures.statistics.roc.leak import leak_of
 from paper_figures.study.config import SETTINGS, StudyConfig
 from paper_figures.study.tables import GAIN
 from see_in_pairs.cache import PartCache
-from see_in_pairs.configs import load_config
+from see_in_pairs.configs import load_config, parse_config
 from see_in_pairs.console import log
 from see_in_pairs.errors import InputError
 from see_in_pairs.files import content_hash, read_table
@@ -109,7 +110,10 @@ def build_bridge(folder: Path, cohorts: dict[str, Cohort], study: StudyConfig, o
             )  # fmt: skip
     if not rows:
         raise InputError(f"{folder}: no trained arm with a reference is compared with '{single}'; run more parts of the study")
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(rows)
+    if not table[["theory", "observers"]].notna().any(axis=None):
+        raise InputError(f"{folder}: observers could measure none of its references, so nothing is predicted: {rows[0]['observer_note']}")
+    return table
 
 
 def predictions(measured: pd.Series, single: float) -> dict[str, Any]:
@@ -159,27 +163,27 @@ def _observers(
 ) -> pd.DataFrame:
     """What linear observers measure of each arm's references, by arm; each is a part of its own that a later call reads again."""
     known = cohort.info.parameters
-    width = 4 * float(known["width"])  # the channels by which the contrast was calibrated
-    channels = ChannelConfig(number=int(known["channels"]), width=width, side=2 * round(1.7 * width) + 1)
+    inserted = {name: known[name] for name in InsertConfig.model_fields if name in known}
+    lesion = parse_config(InsertConfig, inserted, str(cohort.folder / "cohort.json"))
+    # the channels by which the contrast was calibrated
+    channels = {"number": lesion.channels, "width": lesion.channel_width, "side": lesion.channel_side}
     rows = []
     for arm, references in strategies.items():
-        settings = ObserversConfig.model_validate(
-            {"channels": channels, "features": model, "strategies": {arm: references}, "control_rho": 0}
-        )
+        content = {"channels": channels, "features": model, "strategies": {arm: references}, "control_rho": 0}
+        settings = parse_config(ObserversConfig, content, f"observers of {cohort.folder}")
         key = content_hash([cohort.hash, settings.model_dump(mode="json"), seed])
 
         def measure(settings: ObserversConfig = settings, arm: str = arm) -> pd.DataFrame:
             log(f"observers: {name}, {arm}", quiet)
-            try:
-                table = compare_strategies(cohort, settings, seed, quiet=True)
-            except InputError as error:
-                log(f"{name}, {arm}: {error}", quiet)
-                table = pd.DataFrame({"strategy": [arm], "observer": ["joint"], "note": [str(error)]})
+            table = compare_strategies(cohort, settings, seed, quiet=True)
             both = table[table["observer"] == "joint"].reset_index(drop=True)
-            difference = table[table["observer"] == "difference"].reset_index(drop=True)
-            return both.assign(difference=difference["gain"]) if "gain" in difference else both
+            return both.assign(difference=table.loc[table["observer"] == "difference", "gain"].to_numpy())
 
-        rows.append(cache.table(f"{name}-{arm}", key, measure))
+        try:
+            rows.append(cache.table(f"{name}-{arm}", key, measure))
+        except InputError as error:  # not kept: what failed once, a model that could not be loaded for example, is tried again
+            log(f"{name}, {arm}: {error}", quiet)
+            rows.append(pd.DataFrame({"strategy": [arm], "note": [str(error)]}))
     return pd.concat(rows, ignore_index=True).set_index("strategy")
 
 

@@ -29,7 +29,9 @@ def draw_bridge(table: pd.DataFrame, title: str) -> Figure:
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
-    shown = table[table["observed"].notna() & table[list(ROWS)].notna().any(axis=1)]
+    shown = table[table["observed"].notna() & table[list(ROWS)].notna().any(axis=1)].copy()
+    if (shown.groupby(["cohort", "arm"])["n_train"].nunique() > 1).any():
+        shown["arm"] += ", " + shown["n_train"].astype(str) + " patients"
     cohorts, arms = list(dict.fromkeys(shown["cohort"])), list(dict.fromkeys(shown["arm"]))
     colours = [*style.LINES, *(look.colour for look in style.LOOKS.values() if look.colour not in style.LINES)]
     looks = {arm: (colours[number % len(colours)], MARKERS[number % len(MARKERS)]) for number, arm in enumerate(arms)}
@@ -88,13 +90,13 @@ def _draw_point(axes: Axes, name: str, row: dict[str, Any], colour: str, marker:
 def save_bridge(table: pd.DataFrame, out: Path, seed: int) -> None:
     """Write the figure with its data and provenance into ``figures/``."""
     title = "Does the model gain what its reference was predicted to give?"
+    who = "new patients and new trainings" if (table["trainings"] > 1).all() else "new patients, but of an arm trained once for this model"
     caption = (
         "Gain in AUROC of the finetuned model with a reference over the single image, against the gain that was predicted for it from its "
         "images alone: from the correlation of query and reference at the lesion and the leak (T1, T13), and from the best linear observer "
-        "of both images, each at the model's own separation on the single image. Bars: 95 % intervals, observed for new patients and new "
-        "trainings, predicted from those of the correlation and of the observers' gain. Small hollow markers: the gain over an arm that "
-        "shows the query twice. On the dashed line the model gained what was "
-        "predicted."
+        f"of both images, each at the model's own separation on the single image. Bars: 95 % intervals, observed for {who}, predicted "
+        "from those of the correlation and of the observers' gain. Small hollow markers: the gain over an arm that shows the query twice. "
+        "On the dashed line the model gained what was predicted."
     )
     with style.house_style():
         save_figure(

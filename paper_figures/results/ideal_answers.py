@@ -47,6 +47,8 @@ def ideal_answers(folder: Path, rho: Sequence[float], replicates: int, seed: int
     truth, findings = PhantomTruth.load(folder / "truth.npz"), FindingsTruth.load(folder)
     laws = list(_laws(truth, findings, rho))
     asked = list(_questions(findings))
+    if not asked:
+        raise InputError(f"{folder}: all queries show the same, so no question has two answers; make it with another prevalence")
     rows: list[dict[str, Any]] = []
     for (correlation, scores), (one, question, knows) in progress(
         [(law, parts) for law in laws for parts in asked], len(laws) * len(asked), "questions", quiet

@@ -194,14 +194,20 @@ def _healthy(source: Cohort, config: InsertConfig, seed: int) -> tuple[pd.DataFr
     if config.only_last:
         films.loc[films["own_films"] == 1, "split"] = "reference"
         counts["patients_of_one_image"] = int((films["own_films"] == 1).sum())
+    patients = films.groupby("split")["patient_id"].nunique()
     for split, fewest in FEWEST.items():
-        patients = films.loc[films["split"] == split, "patient_id"].nunique()
-        if patients < fewest:
-            total = counts["healthy_patients"]
+        if patients.get(split, 0) < fewest:
+            total, alone = counts["healthy_patients"], counts.get("patients_of_one_image")
+            only = "" if alone is None else f", {alone} of them with one image, which only_last makes references,"
             raise InputError(
-                f"{source.folder}: {total} patients with healthy images give {patients} for '{split}', but at least {fewest} are needed; "
-                "use a larger cohort, or change fractions"
+                f"{source.folder}: {total} patients with healthy images{only} give {patients.get(split, 0)} for '{split}', but at least "
+                f"{fewest} are needed; use a larger cohort, or change fractions"
             )
+    if config.made is not None and config.made.each > patients["reference"]:
+        raise InputError(
+            f"made.each: each of {config.made.each} made references takes another patient's part, but there are {patients['reference']} "
+            "patients of references; lower it, or raise the last of fractions"
+        )
     return films, counts
 
 
@@ -320,7 +326,7 @@ class _Maker:
         """Make the references of an image, each with another patient's image, and give their rows."""
         rng, rho = _rng(self.seed, film["item_id"], OF_MADE), self.made.rho
         patients = self.others["patient_id"].unique()
-        for number, patient in enumerate(rng.choice(patients, min(self.made.each, len(patients)), replace=False)):
+        for number, patient in enumerate(rng.choice(patients, self.made.each, replace=False)):
             other = rng.choice(self.others.loc[self.others["patient_id"] == patient, "item_id"])
             part, rest = own - self.mean, read_square(self.source, other, self.config) - self.mean
             mixed = np.rint(self.mean + rho * part + np.sqrt(1 - rho**2) * rest)

@@ -285,6 +285,9 @@ def test_the_jackknife_of_a_mean_is_its_standard_error_over_patients() -> None:
     ("width=40", "larger than an image"),
     ("texture=0.7", "is for the profile 'textured'"),
     ("tint=[0, 1, 0]", "is for colours: rgb"),
+    ("made.rho=0", "made.rho: Input should be greater than 0"),
+    ("made.rho=1", "made.rho: Input should be less than 1"),
+    ("made={rho: 0.5, each: 100}", "patients of references; lower it"),
     ("depth=3", "depth"),
 ])  # fmt: skip
 def test_a_wrong_setting_is_one_line(source: Cohort, tmp_path: Path, capsys: pytest.CaptureFixture[str], change: str, words: str) -> None:
@@ -299,6 +302,8 @@ def test_a_cohort_without_enough_healthy_patients_is_refused(tmp_path: Path) -> 
     few = films(tmp_path / "few", 12, 1)
     with pytest.raises(InputError, match=r"12 patients with healthy images give \d+ for"):
         insert_lesions(few, InsertConfig(**SMALL), tmp_path / "out", seed=0)
+    with pytest.raises(InputError, match="12 of them with one image, which only_last makes references, give 0 for 'train'"):
+        insert_lesions(few, InsertConfig(**SMALL, only_last=True), tmp_path / "out", seed=0)
     none = Cohort(few.folder, few.info, few.table.assign(label="ill"))
     with pytest.raises(InputError, match="no image of the healthy class"):
         insert_lesions(none, InsertConfig(**SMALL), tmp_path / "out", seed=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -169,6 +170,55 @@ def test_what_cannot_be_bridged_is_one_line(study: Path, tmp_path: Path, capsys:
     content["blocks"], content["comparisons"] = [content["blocks"][1]], []
     (early / "study.json").write_text(json.dumps(content))
     assert "has no arm 'single'" in said(early)
+
+
+def test_what_failed_is_tried_again_and_what_was_measured_is_read_again(
+    study: Path, lesions: Cohort, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    typed, settings = ["bridge", str(study), "--out", str(tmp_path / "out"), "--quiet"], bridge.read_study(study)
+    asked: list[str] = []
+
+    def compare(cohort: Cohort, config: Any, seed: int, quiet: bool) -> pd.DataFrame:
+        (arm,) = config.strategies
+        asked.append(arm)
+        if arm == failing:
+            raise error
+        rows = [{"strategy": arm, "observer": name, "note": ""} | dict(measured()) for name in ("difference", "joint")]
+        return pd.DataFrame(rows)
+
+    monkeypatch.setattr(bridge, "compare_strategies", compare)
+    failing, error = "made", InputError("no such model")
+    assert run_app(app, typed) == 2
+    assert "so nothing is predicted: no such model" in (said := capsys.readouterr().err) and said.count("\n") == 1
+    failing = ""
+    assert run_app(app, typed) == 0 and run_app(app, typed) == 0
+    assert asked == ["made", "made"]
+    # killed at the second arm, the run goes on from there; an arm that fails says why, beside the others
+    arms = {arm: settings.arms[arm].references for arm in ("made", "random")}
+    words = [lesions, arms, settings.model, bridge.PartCache(tmp_path / "parts", quiet=True), "noise", 0, True]
+    failing, error = "random", KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        bridge._observers(*words)
+    error, asked[:] = InputError("too few patients"), []
+    found = bridge._observers(*words)
+    assert asked == ["random"] and found.loc["made", "gain"] == 0.05
+    assert np.isnan(found.loc["random", "gain"]) and found.loc["random", "note"] == "too few patients"
+
+
+def test_a_lesion_too_wide_for_the_channels_is_one_line(lesions: Cohort, study: Path, tmp_path: Path) -> None:
+    known = lesions.info.parameters | {"profile": "disc", "width": 40.0, "size": 128}
+    wide = Cohort(lesions.folder, dataclasses.replace(lesions.info, parameters=known), lesions.table)
+    arms = {"made": bridge.read_study(study).arms["made"].references}
+    with pytest.raises(InputError, match=r"channels.side: Input should be less than or equal to 513"):
+        bridge._observers(wide, arms, None, bridge.PartCache(tmp_path, quiet=True), "noise", 0, True)
+
+
+def test_numbers_of_training_patients_are_told_apart() -> None:
+    shared = {"cohort": "noise", "arm": "made", "trainings": 1, "over_duplicate": np.nan, "observed_low": np.nan, "observed_high": np.nan}
+    row = shared | predictions(measured(), 0.8)
+    table = pd.DataFrame([row | {"n_train": n, "observed": 0.1} for n in (20, 80)])
+    legend = {text.get_text() for text in draw_bridge(table, "title").legends[0].get_texts()}
+    assert {"made, 20 patients", "made, 80 patients"} <= legend
 
 
 def test_cohorts_without_inserted_lesions_are_left_out(study: Path, lesions: Cohort, tmp_path: Path) -> None:

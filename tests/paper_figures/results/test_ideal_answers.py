@@ -16,6 +16,7 @@ from empirical.cohorts import Cohort
 from empirical.cohorts.phantom import PhantomConfig, PhantomTruth, make_phantom
 from empirical.cohorts.phantom.findings import FindingsTruth
 from paper_figures.cli import app
+from paper_figures.observers.answers_figure import draw_answers
 from paper_figures.results.ideal_answers import ANY, NOTHING, REST, ideal_answers
 from paper_figures.results.ideal_observer import cohort_auroc, ideal_detectability
 from see_in_pairs.configs import parse_config
@@ -119,6 +120,17 @@ def test_the_command_writes_table_figure_and_json(tmp_path: Path, capsys: pytest
     assert set(table.loc[table["measure"] == "grade_error", "question"]) == {"severity"}
     zero = table[table["rho"] == 0]
     assert (zero.loc[zero["observer"] == "joint", "gain"].abs() < 1e-9).all()  # a stranger tells nothing
+
+
+def test_a_phantom_that_shows_one_thing_only_is_refused_and_one_question_is_drawn(tmp_path: Path) -> None:
+    healthy = made(tmp_path / "healthy", {}, prevalence=0.0)
+    with pytest.raises(InputError, match="no question has two answers"):
+        ideal_answers(healthy.folder, [0.5], 1000, seed=0)
+    one = {"kinds": {"spot": {"width": 1.5}}, "regions": {"lung": {"centre": [0.36, 0.7], "side": "left"}}}
+    graded = made(tmp_path / "graded", one | {"severity": {"mild": 0.8, "marked": 1.4}}, prevalence=1.0)
+    table = ideal_answers(graded.folder, [0.0, 0.8], 1000, seed=0)
+    assert set(table["question"]) == {"severity"}
+    assert "severity (3 answers)" in [axes.get_title() for axes in draw_answers(table, "title").axes]
 
 
 def test_observers_of_one_lesion_refuse_several_findings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -74,10 +74,15 @@ def own_healthy_images(cohort: Cohort, split: str) -> pd.DataFrame:
     return blind(table[((table["split"] == split) | serving) & (table["label"] == cohort.info.healthy)])
 
 
-def blind_queries(cohort: Cohort, split: str) -> pd.DataFrame:
-    """List the queries of a split as a selector may see them; where a cohort asks questions, only the items that some are about."""
+def asked_queries(cohort: Cohort, split: str) -> pd.DataFrame:
+    """List the queries of a split; where a cohort asks questions, only the items that some are about."""
     queries = cohort.queries(split)
-    return blind(queries if cohort.questions is None else queries[queries["item_id"].isin(cohort.questions["item_id"])])
+    return queries if cohort.questions is None else queries[queries["item_id"].isin(cohort.questions["item_id"])].reset_index(drop=True)
+
+
+def blind_queries(cohort: Cohort, split: str) -> pd.DataFrame:
+    """List the queries of a split as a selector may see them."""
+    return blind(asked_queries(cohort, split))
 
 
 def blind(items: pd.DataFrame) -> pd.DataFrame:

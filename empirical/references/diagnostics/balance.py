@@ -9,7 +9,7 @@ import numpy as np
 
 from empirical.cohorts import Cohort
 from empirical.references.assignment import Assignment
-from empirical.references.candidates import blind, blind_queries, healthy_pool
+from empirical.references.candidates import asked_queries, blind, blind_queries, healthy_pool
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,7 +54,7 @@ def unmatched_text(cohort: Cohort, split: str, assignment: Assignment) -> str:
     The selector does not see the class, but the chance of a match may depend on it. Then the matched classes are no longer comparable, and
     the reader must know.
     """
-    queries = cohort.queries(split)
+    queries = asked_queries(cohort, split)
     if assignment.unmatched.empty:
         return f"all {len(queries)} {split} queries matched as asked"
     affected = queries["item_id"].isin(set(assignment.unmatched["item_id"]))

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from empirical.arms import ArmConfig, assign_references
 from empirical.cohorts import Cohort, CohortInfo
 from empirical.references import ReferenceConfig, choose_references
-from empirical.references.diagnostics.balance import balance_table
+from empirical.references.diagnostics.balance import balance_table, unmatched_text
 from empirical.references.rules import audit_references
 from see_in_pairs.errors import CheckFailed, InputError
 
@@ -55,6 +55,7 @@ def test_a_query_without_one_stops_or_is_left_out() -> None:
         choose_references(data, "test", GIVEN, seed=0)
     left = choose_references(data, "test", GIVEN.model_copy(update={"unmatched": "leave_out"}), seed=0)
     assert left.left_out == {"a"} and left.references() == {"b": ("a",), "d": ("c",)}
+    assert unmatched_text(data, "test", left).startswith("1 of 3 test queries not matched")  # c is asked nothing
     with pytest.raises(InputError, match="its given reference z is not in the cohort"):
         choose_references(cohort(_1=("given_reference", "z")), "test", GIVEN, seed=0)
 

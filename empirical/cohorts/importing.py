@@ -128,7 +128,7 @@ def finish_import(
     scan.write_problems(cohort.folder)
     if not any(letter.isalpha() for letter in info.finding):
         log(f"warning: prompts will ask for '{info.finding}', which is only a number; name what to look for with --finding")
-    for warning in _doubts(cohort.table):
+    for warning in _doubts(cohort.table, info.healthy):
         log(f"warning: {warning}")
     if own_patient:
         log(f"warning: {draft.no_patients}, so each of {own_patient} files counts as a patient of its own")
@@ -147,12 +147,17 @@ def _asked(draft: CohortDraft, table: pd.DataFrame, columns: Sequence[str], coun
         positive = table["label"].isin(info.positive).map({True: YES_NO[0], False: YES_NO[1]})
         words = QUESTION.replace("{finding}", info.finding)
         known = ask_items(table["item_id"], positive, "finding", words, YES_NO, "binary", info.finding)
+    columns = list(dict.fromkeys(columns))
+    if twice := sorted(set(columns) & set(known["question_id"])):
+        raise InputError(f"--ask {twice[0]}: the cohort already has a question of this name; leave it out, or rename the column")
     return pd.concat([known, *(ask_column(table, column, counts) for column in columns)], ignore_index=True)
 
 
-def _doubts(table: pd.DataFrame) -> list[str]:
-    """Warn about images that may not show a patient, or are not stored like the others."""
+def _doubts(table: pd.DataFrame, healthy: str) -> list[str]:
+    """Warn about images that may not show a patient, or are not stored like the others, and where none can be a healthy reference."""
     doubts, masks = [], mask_suspects(table)
+    if not (table["label"] == healthy).any():
+        doubts.append(f"no image has the label '{healthy}', so no healthy reference can be chosen, only one that comes with the set")
     if masks.any():
         shown = first_few(list(table.loc[masks, "item_id"]))
         doubts.append(f"{int(masks.sum())} images may be masks, by 1 bit per pixel or by name ({shown}); leave them out (--exclude)")
@@ -185,7 +190,7 @@ def require_folder(root: Path | str) -> Path:
 
 def keep_present(table: pd.DataFrame, present: pd.Series, only_present: bool, what: str) -> pd.DataFrame:
     """Keep the rows that have an image; stop if some have none, unless `only_present`."""
-    missing = list(table.loc[~present, "item_id"])
+    missing = [name or "(a row without a name)" for name in table.loc[~present, "item_id"]]
     if missing and not only_present:
         raise InputError(
             f"{what}: {len(missing)} of {len(table)} rows have no image: {first_few(missing)}; add them, or pass --only-present"

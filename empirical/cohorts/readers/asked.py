@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from empirical.cohorts.csv_io import as_text, parse_number
 from empirical.cohorts.questions import QUESTION_COLUMNS
 from empirical.prompts.templates import normalised_answer
 from see_in_pairs.errors import InputError, did_you_mean, first_few
@@ -52,8 +53,10 @@ def ask_column(table: pd.DataFrame, column: str, counts: dict[str, int]) -> pd.D
     """Ask for the value of a column, among all values that occur; items without one are not asked, and are counted."""
     if column not in table:
         raise InputError(f"--ask {column}: no such column (there are {first_few(list(table), 20)}){did_you_mean(column, table.columns)}")
-    values = table[column].map(lambda value: "" if value != value else str(value).strip())
+    values = as_text(table[column], f"--ask {column}")
     choices = sorted(set(values) - {""})
+    if not (parse_number(values).isna() & (values != "")).any():
+        choices.sort(key=float)  # as text, 10 would stand before 9
     if not 2 <= len(choices) <= MOST_CHOICES:
         raise InputError(f"--ask {column}: has {len(choices)} different values; a question has 2 to {MOST_CHOICES} choices")
     if len({normalised_answer(choice) for choice in choices}) < len(choices):
@@ -61,6 +64,16 @@ def ask_column(table: pd.DataFrame, column: str, counts: dict[str, int]) -> pd.D
     counts |= {f"items_without_{column}": int((values == "").sum())} if (values == "").any() else {}
     words = column.replace("_", " ")
     return ask_items(table["item_id"], values, column, f"Which {words} does the query show?", choices, "nominal", words)
+
+
+def find_grade(text: str, scale: Sequence[str], option: str) -> str:
+    """A grade by its name, or by its number where the names begin with numbers, or count from 0."""
+    plain = text.strip().casefold()
+    for place, grade in enumerate(scale):
+        number = re.match(r"\d+", grade)
+        if plain in (grade.casefold(), number.group(0) if number else str(place)):
+            return grade
+    raise InputError(f"{option} {text.strip()}: no such grade (there are {first_few(scale, 12)}){did_you_mean(text, scale)}")
 
 
 def merge_grades(
@@ -71,18 +84,9 @@ def merge_grades(
     Only neighbours of the scale are merged: the rarest grade goes to its rarer neighbour, to the lower one if both have as many. Grades
     that no image has always go to a neighbour.
     """
-    numbers = {grade: re.match(r"\d+", grade) for grade in scale}
     groups = [[grade] for grade in scale]
-
-    def place(text: str) -> int:
-        for position, grade in enumerate(scale):
-            number = numbers[grade]
-            if text.strip().casefold() in (grade.casefold(), number.group(0) if number else str(position)):
-                return position
-        raise InputError(f"--merge {text.strip()}: no such grade (there are {first_few(scale, 12)}){did_you_mean(text, scale)}")
-
     for merge in merges:
-        places = sorted({place(text) for text in merge.split("+")})
+        places = sorted({scale.index(find_grade(text, scale, "--merge")) for text in merge.split("+")})
         if len(places) < 2 or places != list(range(places[0], places[-1] + 1)):
             raise InputError(f"--merge {merge}: name neighbours of the scale, as in '8+9+10' (there are {first_few(scale, 12)})")
         wanted = {scale[number] for number in places}
@@ -90,6 +94,8 @@ def merge_grades(
         first = next(number for number, group in enumerate(groups) if wanted & set(group))
         groups = [group for group in groups if not wanted & set(group)]
         groups.insert(first, together)
+    if len(groups) < 2:
+        raise InputError(f"'{column}': only one grade is left ({' or '.join(groups[0])}), and a question has two or more; keep more grades")
     size = grades.value_counts()
     need = max(least, 1)
     while len(groups) > 2:
@@ -102,7 +108,8 @@ def merge_grades(
         low, high = sorted((rarest, other))
         groups[low : high + 1] = [groups[low] + groups[high]]
     if any(sum(size.get(grade, 0) for grade in group) < need for group in groups):
-        raise InputError(f"'{column}': fewer than two grades have {need} images; lower --least, or import more")
+        many = f"{need} images; lower --least, or" if least > 1 else "images;"
+        raise InputError(f"'{column}': fewer than two grades have {many} import more")
     if merged := len(scale) - len(groups):
         counts[f"grades_merged_of_{column}"] = merged
     return {grade: " or ".join(group) for group in groups for grade in group}

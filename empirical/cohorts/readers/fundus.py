@@ -22,7 +22,7 @@ from empirical.cohorts.cohort import Cohort
 from empirical.cohorts.csv_io import parse_age, parse_sex, read_any_table
 from empirical.cohorts.images import IMAGE_SUFFIXES
 from empirical.cohorts.importing import CohortDraft, TableImportSettings, finish_import, require_folder
-from empirical.cohorts.readers.asked import ask_items, merge_grades
+from empirical.cohorts.readers.asked import ask_items, find_grade, merge_grades
 from empirical.cohorts.readers.folder import FilePatterns, files_below, list_files, patients_by_pattern
 from empirical.cohorts.schema import CohortInfo
 from see_in_pairs.errors import InputError, did_you_mean, first_few
@@ -88,13 +88,18 @@ def import_fundus(
     table, scales = graded.table.reset_index(drop=True), graded.scales
     first = next(iter(scales))
     _refuse_outside(table, scales)
-    lowest = _grade(healthy, scales[first], "--healthy") if healthy else scales[first][0]
+    if (bare := table[first] == "").any():
+        counts["images_without_a_grade"] = int(bare.sum())
+        table = table[~bare].reset_index(drop=True)
+    if table.empty:
+        raise InputError(f"{root}: no image has a grade")
+    lowest = find_grade(healthy, scales[first], "--healthy") if healthy else scales[first][0]
     table["label"] = table[first]
     if len(scales) > 1:  # healthy in all that was graded
         sick_elsewhere = (table[first] == lowest) & (table[list(scales)[1]] != "") & (table[list(scales)[1]] != scales[list(scales)[1]][0])
         table["label"] = table["label"].mask(sick_elsewhere, "other")
     if positive:
-        kept = table["label"].isin([lowest, *(_grade(text, scales[first], "--positive") for text in positive)])
+        kept = table["label"].isin([lowest, *(find_grade(text, scales[first], "--positive") for text in positive)])
         counts["images_of_other_grades"] = int((~kept).sum())
         table = table[kept].reset_index(drop=True)
         scales = scales | {first: tuple(grade for grade in scales[first] if grade in set(table[first]))}
@@ -121,16 +126,6 @@ def import_fundus(
     table = table.drop(columns=list(scales))
     draft = CohortDraft(root, info, table, counts, options, graded.no_patients, questions)
     return finish_import(draft, out, **settings)
-
-
-def _grade(text: str, scale: Sequence[str], option: str) -> str:
-    """A grade by its name, or by its number where the names begin with numbers, or count from 0."""
-    plain = text.strip().casefold()
-    for place, grade in enumerate(scale):
-        number = re.match(r"\d+", grade)
-        if plain in (grade.casefold(), number.group(0) if number else str(place)):
-            return grade
-    raise InputError(f"{option} {text}: no such grade (there are {first_few(scale, 12)}){did_you_mean(text, scale)}")
 
 
 def _refuse_outside(table: pd.DataFrame, scales: Mapping[str, Sequence[str]]) -> None:
@@ -206,6 +201,8 @@ def _aptos(root: Path, counts: dict[str, int]) -> Graded:
                 counts["rows_without_a_grade"] = len(rows)
                 continue
             parts.append(rows.assign(split=split))
+    if not parts:
+        raise InputError(f"{root}: no train.csv with the columns id_code and diagnosis")
     rows = pd.concat(parts, ignore_index=True)
     rows = rows if rows["split"].nunique() > 1 else rows.drop(columns="split")
     rows = rows.assign(image=_found(root, rows["item_id"]), grade=_spelled(rows["grade"], RETINOPATHY))
@@ -232,6 +229,8 @@ def _idrid(root: Path, counts: dict[str, int]) -> Graded:
         files = [file for file in files_below(part) if f"{split}ing" in file.parent.name.lower() and file.suffix.lower() in IMAGE_SUFFIXES]
         images = {file.stem: file.relative_to(root).as_posix() for file in files}
         parts.append(rows.assign(split=split, item_id=f"{split}/" + rows["name"], image=rows["name"].map(images).fillna("")))
+    if not parts:
+        raise InputError(f"{root}: no table named as 'a. IDRiD_Disease Grading_Training Labels.csv'")
     rows = pd.concat(parts, ignore_index=True)
     scales: dict[str, tuple[str, ...]] = {"grade": RETINOPATHY} | ({"macular_edema": EDEMA} if "macular_edema" in rows else {})
     rows = rows.assign(**{column: _spelled(rows[column], scale) for column, scale in scales.items()}).drop(columns="name")
@@ -301,6 +300,8 @@ def _messidor(root: Path, counts: dict[str, int]) -> Graded:
     pairs = next((file for file in files_below(root) if file.name.lower() == "messidor-2.csv"), None)
     if pairs is not None:
         eyes = read_any_table(pairs, ";").iloc[:, :2]
+        if eyes.shape[1] < 2:
+            raise InputError(f"{pairs}: has one column, and must have the two eyes of each examination, separated by ';'")
         patient = {Path(image).stem.lower(): f"exam {number + 1}" for number, pair in enumerate(eyes.to_numpy()) for image in pair if image}
         rows["patient_id"] = [patient.get(Path(item).stem.lower(), item) for item in rows["item_id"]]
     licence = "Messidor-2: for research and teaching, not for sharing on (adcis.net); grades of Krause et al., Ophthalmology 2018."

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack
 import numpy as np
 
 from empirical.cohorts.cohort import Cohort
-from empirical.cohorts.csv_io import parse_age, parse_number, parse_sex, read_any_table, refuse_two_spellings
+from empirical.cohorts.csv_io import NESTED, parse_age, parse_number, parse_sex, read_any_table, refuse_two_spellings
 from empirical.cohorts.importing import CohortDraft, TableImportSettings, finish_import, require_folder
 from empirical.cohorts.readers.asked import OTHER, YES_NO
 from empirical.cohorts.readers.folder import SPLIT_NAMES, files_below, patients_by_pattern
 from empirical.cohorts.readers.labelled_tables import find_table
 from empirical.cohorts.readers.table import find_images
-from empirical.cohorts.readers.vqa_layouts import LAYOUTS, Layout, detect_layout, find_layout
+from empirical.cohorts.readers.vqa_layouts import Layout, detect_layout, find_layout
 from empirical.cohorts.schema import CohortInfo
 from empirical.prompts.templates import normalised_answer
 from see_in_pairs.console import log
@@ -72,6 +72,7 @@ def import_vqa(
     known, paths = find_layout(root, key) if key else (Layout("", (), {}, ""), _tables_of(root, table))
     entries = _read_all(paths, root, known, dict(columns or {}), delimiter)
     counts = {"rows_in_tables": len(entries)}
+    entries = _without_bare_rows(entries, skip_malformed, first_few(paths), counts)
     entries = _one_language(entries, language, counts)
     entries["image"] = _first_images(entries["image"], counts, "rows_with_further_images")
     entries["place"] = find_images(root, entries["image"], "the tables", None, counts)
@@ -125,12 +126,26 @@ def _read_all(paths: Sequence[Path], root: Path, layout: Layout, columns: dict[s
         if column not in entries:
             raise InputError(f"{first_few(paths)}: no column '{column}'; name it with --column {column}=NAME")
     for column in (column for column in OURS if column in entries and column not in ("choices", "image", "given_reference")):
+        if (nested := entries[column].map(lambda cell: isinstance(cell, NESTED))).any():
+            raise InputError(
+                f"{first_few(paths)}: '{column}' holds a list or a structure (row {int(nested.argmax()) + 1}); it must be a text"
+            )
         entries[column] = entries[column].map(_text)
-    if (bare := (entries["question"] == "") | (entries["answer"] == "")).any():
-        raise InputError(
-            f"{first_few(paths)}: {int(bare.sum())} rows without a question or an answer, the first in row {int(bare.argmax())}"
-        )
     return entries
+
+
+def _without_bare_rows(entries: pd.DataFrame, skip: bool, source: str, counts: dict[str, int]) -> pd.DataFrame:
+    """Refuse, or leave out and count, rows without a question or an answer."""
+    bare = (entries["question"] == "") | (entries["answer"] == "")
+    if bare.any() and not skip:
+        raise InputError(
+            f"{source}: {int(bare.sum())} rows without a question or an answer, the first in row {int(bare.argmax()) + 1} (without the "
+            "header); correct the table, or pass --skip-malformed"
+        )
+    if bare.all():
+        raise InputError(f"{source}: no row has a question and an answer")
+    counts |= {"rows_without_question_or_answer": int(bare.sum())} if bare.any() else {}
+    return entries[~bare].reset_index(drop=True)
 
 
 def _read(path: Path, delimiter: str) -> pd.DataFrame:
@@ -371,13 +386,17 @@ def _splits(items: pd.DataFrame, entries: pd.DataFrame, counts: dict[str, int]) 
 
 def _orders(entries: pd.DataFrame) -> dict[str, float]:
     """The date or number of each image that has one, as a number."""
+    import pandas as pd
+
+    said = [(name, column) for name, column in (("place", "order"), ("prior", "prior_order")) if column in entries]
+    if not said:
+        return {}
+    # both columns at once: a date of one cannot be compared with a number of the other
+    numbers = order_numbers(pd.concat([entries[column] for _, column in said]), " and ".join(column for _, column in said))
     orders: dict[str, float] = {}
-    for name, column in (("place", "order"), ("prior", "prior_order")):
-        if column not in entries:
-            continue
-        for place, value in zip(entries[name], order_numbers(entries[column], column), strict=True):
-            if place and np.isfinite(value) and orders.setdefault(place, value) != value:
-                raise InputError(f"{place}: has two dates or numbers of visits ({orders[place]:g}, {value:g}); correct the table")
+    for place, value in zip(pd.concat([entries[name] for name, _ in said]), numbers, strict=True):
+        if place and np.isfinite(value) and orders.setdefault(place, value) != value:
+            raise InputError(f"{place}: has two dates or numbers of visits ({orders[place]:g}, {value:g}); correct the table")
     return orders
 
 
@@ -388,6 +407,8 @@ def order_numbers(texts: pd.Series, name: str) -> pd.Series:
     numbers = parse_number(texts)
     if not (numbers.isna() & (texts != "")).any():
         return numbers
+    if numbers.notna().any():  # pandas would read a lone '3' as the third of this month
+        raise InputError(f"'{name}' mixes numbers of visits ({texts[numbers.notna()].iloc[0]}) with dates; write one of the two")
     dates = pd.to_datetime(texts.where(texts != ""), errors="coerce", format="mixed")
     if (dates.isna() & (texts != "")).any():
         odd = first_few(list(texts[dates.isna() & (texts != "")].unique()))
@@ -500,7 +521,11 @@ def _closed(entries: pd.DataFrame, rule: str, skip: bool, counts: dict[str, int]
     counts |= {"of_these_called_closed_by_the_set": called_closed} if called_closed else {}
     counts |= {"malformed_questions_left_out": len(wrong)} if wrong else {}
     if not rows:
-        raise InputError("no question has a closed set of answers; --answers occurring makes one of all answers that occur for a question")
+        raise InputError(
+            f"no question has a closed set of answers: with --answers occurring it is one with 2 to {MOST_CHOICES} different ones"
+            if rule == "occurring"
+            else "no question has a closed set of answers; --answers occurring makes one of all answers that occur for a question"
+        )
     names = ["item_id", "question_id", "question", "choices", "answer", "scale", "finding", "question_type", "about"]
     asked = pd.DataFrame(rows, columns=names)
     asked = asked if "about" in entries else asked.drop(columns="about")
@@ -564,6 +589,3 @@ def _problem(item: str, words: str, choices: tuple[str, ...], answer: str) -> st
     if normalised_answer(answer) not in plain:
         return f"{what}: the answer '{answer}' is none of its choices ({first_few(choices, 6)})"
     return ""
-
-
-LAYOUT_NAMES = tuple(LAYOUTS)

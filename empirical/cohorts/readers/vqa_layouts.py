@@ -4,8 +4,10 @@ Layouts as their own pages and readers describe them:
 
 - VQA-RAD (osf.io/89kps; Lau et al. 2018, doi 10.1038/sdata.2018.251): ``VQA_RAD Dataset Public.json``, whose ``phrase_type`` begins with
   ``test`` in the test part, and whose ``image_case_url`` is the case of an image;
-- SLAKE (med-vqa.com/slake; Liu et al. 2021, arXiv 2102.09542): ``train.json, validate.json, test.json`` in two languages, ``imgs/``;
-- PathVQA (github.com/UCSD-AI4H/PathVQA; He et al. 2020, arXiv 2003.10286): a table of image, question and answer for each split;
+- SLAKE (med-vqa.com/slake; Liu et al. 2021, arXiv 2102.09542): ``train.json, validate.json, test.json`` in two languages, ``imgs/``; the
+  copy of its authors at huggingface.co/datasets/BoKelvin/SLAKE calls the second ``validation.json``;
+- PathVQA (github.com/UCSD-AI4H/PathVQA; He et al. 2020, arXiv 2003.10286): ``qas/train/train_qa.pkl`` and so on, pickles with image (a
+  name without its ending), question and answer, which must be saved again as JSON or CSV, since opening a pickle runs code;
 - OmniMedVQA (huggingface.co/datasets/foreverbeliever/OmniMedVQA; Hu et al. 2024, arXiv 2402.09181): ``QA_information/**/*.json`` with
   ``option_A`` to ``option_D`` and ``gt_answer``, ``Images/``;
 - Medical-Diff-VQA (physionet.org/content/medical-diff-vqa; Hu et al. 2023, arXiv 2307.11986): ``mimic_pair_questions.csv`` names studies,
@@ -21,14 +23,14 @@ only the dates of ``mimic-cxr-2.0.0-metadata.csv`` tell which of two studies cam
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from empirical.cohorts.csv_io import read_any_table, require_columns
 from empirical.cohorts.readers.folder import files_below
-from see_in_pairs.errors import InputError, first_few
+from see_in_pairs.errors import InputError, did_you_mean, first_few
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,7 +53,6 @@ class Layout:
     patients: str = ""  # pattern that finds the patient in an image's path
     # from the rows and the root to rows with our columns
     prepare: Callable[[pd.DataFrame, Path], pd.DataFrame] | None = None
-    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 def _vqa_rad(rows: pd.DataFrame, root: Path) -> pd.DataFrame:
@@ -93,16 +94,13 @@ def _studies(rows: pd.DataFrame, root: Path) -> pd.DataFrame:
     known = read_any_table(path)
     require_columns(known, ["study_id", "dicom_id"], str(path))
     image_of = dict(zip(known["study_id"][::-1], known["dicom_id"][::-1], strict=True))  # the first of a study
+    require_columns(rows, ["study_id", "ref_id", "question_type"], "mimic_pair_questions.csv")
     rows = rows.assign(**{column: rows[column].map(_plain) for column in ("study_id", "ref_id")})
     if lost := [study for study in rows["study_id"] if study not in image_of]:
         raise InputError(f"{path}: {len(lost)} questions are of studies that it does not name: {first_few(lost)}")
     pair = rows["question_type"].map(lambda text: str(text).strip().lower() == "difference")
     prior = rows["ref_id"].map(lambda study: image_of.get(study, study)).where(pair, "")
     return _with_dates(rows.assign(image=rows["study_id"].map(image_of), given_reference=prior), root)
-
-
-def _of_mmxu(rows: pd.DataFrame, root: Path) -> pd.DataFrame:
-    return _with_dates(rows, root)
 
 
 def _with_dates(rows: pd.DataFrame, root: Path) -> pd.DataFrame:
@@ -146,7 +144,7 @@ LAYOUTS = {
     ),
     "slake": Layout(
         "SLAKE",
-        ("train.json", "validate.json", "test.json"),
+        ("train.json", "validate.json", "validation.json", "test.json"),
         {"image": "img_name", "language": "q_lang", "question_type": "content_type"},
         "SLAKE: CC BY 4.0; cite Liu et al., ISBI 2021.",
         "radiology image",
@@ -187,7 +185,7 @@ LAYOUTS = {
         f"MMXU: its images are under the {PHYSIONET}; cite Mu et al., Findings of ACL 2025.",
         "chest X-ray",
         patients=MIMIC_PATIENT,
-        prepare=_of_mmxu,
+        prepare=_with_dates,
     ),
 }
 """By the name of ``--layout``."""
@@ -195,6 +193,8 @@ LAYOUTS = {
 
 def find_layout(root: Path, name: str) -> tuple[Layout, list[Path]]:
     """The tables of a layout that was asked for."""
+    if name not in LAYOUTS:
+        raise InputError(f"--layout {name}: must be one of {', '.join(LAYOUTS)} for --kind vqa{did_you_mean(name, LAYOUTS)}")
     layout = LAYOUTS[name]
     tables = [path for path in files_below(root) if _fits(path.relative_to(root).as_posix(), layout.tables)]
     if not tables:

@@ -80,8 +80,15 @@ def test_a_rare_grade_goes_to_its_rarer_neighbour(sizes: tuple[int, ...], least:
 
 
 def test_a_scale_that_cannot_be_merged_enough_is_one_line(tmp_path: Path) -> None:
+    root = folders(tmp_path / "set")
     with pytest.raises(InputError, match="fewer than two grades have 100 images; lower --least"):
-        imported(folders(tmp_path / "set"), least=100)
+        imported(root, least=100)
+    with pytest.raises(InputError, match=r"'grade': only one grade is left \(1 No DR or 2 Mild or 9 PDR or 10 ADED\)"):
+        imported(root, merge=["1+2", "2+9", "9+10"])  # merges that overlap are one
+    with pytest.raises(InputError, match=r"'grade': only one grade is left \(1 No DR\)"):
+        imported(root, positive=["1"])
+    with pytest.raises(InputError, match="'grade': fewer than two grades have images; import more"):
+        merge_grades(pd.Series(["a", "a"]), ("a", "b"), (), 0, {}, "grade")
 
 
 def test_a_grade_without_a_training_case_is_one_line_before_training(tmp_path: Path) -> None:
@@ -118,6 +125,11 @@ def test_a_grade_outside_its_scale_a_repeated_and_a_missing_image_are_one_line(t
         imported(aptos(tmp_path / "b", ID_code="a001"))
     with pytest.raises(InputError, match="1 of 8 rows have no image: gone"):
         imported(aptos(tmp_path / "c", ID_code="gone"))
+
+
+def test_an_image_without_a_grade_is_counted_and_left_out(tmp_path: Path) -> None:
+    cohort = imported(aptos(tmp_path / "set", diagnosis=""))
+    assert cohort.info.counts["images_without_a_grade"] == 1 and "a000" not in set(cohort.table["item_id"]) and len(cohort.table) == 7
 
 
 def test_idrid_asks_two_questions_and_keeps_its_two_parts_apart(tmp_path: Path) -> None:
@@ -184,6 +196,9 @@ def test_messidor_pairs_eyes_and_counts_images_that_cannot_be_graded(tmp_path: P
         root / "messidor_data.csv", index=False
     )
     cohort = imported(root)
+    pd.DataFrame({"left": names[::2], "right": names[1::2]}).to_csv(root / "messidor-2.csv", index=False)
+    with pytest.raises(InputError, match=r"messidor-2\.csv: has one column, and must have the two eyes"):
+        imported(root)
     assert cohort.info.counts["images_that_cannot_be_graded"] == 1
     assert cohort.table["patient_id"].value_counts().to_dict() == {"exam 1": 2, "exam 2": 1, "exam 3": 2, "exam 4": 2}
 
@@ -194,6 +209,14 @@ def test_unknown_folders_and_layouts_are_one_line(tmp_path: Path) -> None:
         imported(tmp_path / "set")
     with pytest.raises(InputError, match=r"--layout apts: must be one of .* did you mean 'aptos'"):
         imported(tmp_path / "set", layout="apts")
+    for layout, says in {
+        "aptos": "no train.csv",
+        "idrid": "no table named as",
+        "odir": "no table of",
+        "messidor": "no messidor_data",
+    }.items():
+        with pytest.raises(InputError, match=says):
+            imported(tmp_path / "set", layout=layout)
     pictures(tmp_path / "two", ["1 a/x.png", "1 b/y.png", "2 c/z.png"])
     with pytest.raises(InputError, match="two folders have the same number"):
         imported(tmp_path / "two")

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from empirical.cohorts import Cohort
+from empirical.cohorts.readers.asked import ask_column
 from empirical.cohorts.readers.registry import import_kind
 from see_in_pairs.errors import InputError
 
@@ -73,8 +74,19 @@ def test_the_value_of_a_column_is_asked_beside_the_one_question(tmp_path: Path) 
         if says:
             with pytest.raises(InputError, match=says):
                 imported("nih", root, ask=[column])
+    assert answers(imported("nih", root, ask=["view", "view"]))["view"] == answers(cohort)["view"]  # named twice, asked once
+    with pytest.raises(InputError, match="--ask edema: the cohort already has a question of this name"):
+        imported("nih", root, findings=["Edema"], ask=["edema"])
     with pytest.raises(InputError, match="has 1 different values"):
         imported("nih", root, findings=["Edema"], ask=["view"], where=["view=PA"])
+
+
+def test_numbers_are_asked_in_their_order_and_without_a_point() -> None:
+    table = pd.DataFrame({"item_id": list("abcd"), "stage": [10.0, 9.0, np.nan, 2.5]})
+    counts: dict[str, int] = {}
+    asked = ask_column(table, "stage", counts)
+    assert asked["choices"].iloc[0] == ("2.5", "9", "10") and asked["answer"].tolist() == ["10", "9", "2.5"]
+    assert counts == {"items_without_stage": 1}
 
 
 @pytest.mark.parametrize(("uncertain", "expected"), [("ignore", None), ("positive", "yes"), ("negative", "no")])

@@ -70,8 +70,8 @@ def test_all_answers_that_occur_make_the_choices_on_request(tmp_path: Path) -> N
     assert cohort.info.counts["open_ended_questions_left_out"] == 0
 
 
-def slake(root: Path) -> Path:
-    for number, name in enumerate(("train", "validate", "test")):
+def slake(root: Path, validation: str = "validate") -> Path:
+    for number, name in enumerate(("train", validation, "test")):
         rows = []
         for k in range(3):
             image = f"xmlab{3 * number + k}/source.jpg"
@@ -95,6 +95,11 @@ def test_slake_has_two_languages_its_own_splits_and_names_in_another_case(tmp_pa
     assert cohort.info.counts["files_taken_as_patients"] == 9
     assert cohort.questions["question_type"].eq("Abnormality").all()
     assert "triple" not in cohort.table and cohort.info.counts["columns_not_kept"] == 1
+
+
+def test_the_validation_part_of_slake_has_two_names(tmp_path: Path) -> None:
+    cohort = imported(slake(tmp_path / "set", "validation"), language="en")
+    assert cohort.table["split"].value_counts().to_dict() == {"train": 3, "val": 3, "test": 3}
 
 
 def test_pathvqa_takes_its_splits_from_the_folders(tmp_path: Path) -> None:
@@ -154,9 +159,12 @@ def test_questions_and_answers_that_do_not_fit_are_one_line(tmp_path: Path, chan
     with pytest.raises(InputError, match=says) as caught:
         imported(root)
     assert "\n" not in str(caught.value)
-    if "question" not in changes:
-        cohort = imported(root, skip_malformed=True)
-        assert cohort.info.counts["malformed_questions_left_out"] == 1 and len(cohort.questions) == 3
+    cohort = imported(root, skip_malformed=True)
+    assert len(cohort.questions) == 3
+    if "question" in changes:
+        assert cohort.info.counts["rows_without_question_or_answer"] == 1
+    else:
+        assert cohort.info.counts["malformed_questions_left_out"] == 1
         assert cohort.info.counts["images_without_a_closed_question"] == 1
 
 
@@ -205,6 +213,8 @@ def test_a_table_of_ones_own_names_its_columns_in_any_case(tmp_path: Path, name:
         ({"healthy_when": ["Is it there?=perhaps"]}, "no image has it"),
         ({"healthy_when": ["Is it there?"]}, "write QUESTION=ANSWER"),
         ({"layout": "slake"}, "give only one of the two"),
+        ({"table": "", "layout": "slak"}, "--layout slak: must be one of .* did you mean 'slake'"),
+        ({"columns": COLUMNS | {"choices": "none", "answer": "File"}}, "has no column none"),
         ({"positive": "healthy"}, "is the healthy label"),
     ],
 )
@@ -224,6 +234,18 @@ def test_two_answers_to_one_question_about_an_image_are_refused_or_left_out(tmp_
         imported(root, table="t.csv", columns=COLUMNS)
     cohort = imported(root, table="t.csv", columns=COLUMNS, skip_malformed=True)
     assert cohort.info.counts["questions_with_two_answers_left_out"] == 2 and cohort.info.counts["questions_asked_twice"] == 1
+
+
+def test_answers_too_many_to_be_choices_and_lists_as_answers_are_one_line(tmp_path: Path) -> None:
+    rows = [{"image": "a.png", "question": "How big?", "answer": f"{k} mm"} for k in range(27)]
+    pictures(tmp_path / "set", ["a.png"])
+    (tmp_path / "set" / "t.json").write_text(json.dumps(rows))
+    with pytest.raises(InputError, match="with --answers occurring it is one with 2 to 26 different ones"):
+        imported(tmp_path / "set", table="t.json", answers="occurring")
+    rows[1]["answer"] = ["yes", "no"]  # type: ignore[assignment]
+    (tmp_path / "set" / "t.json").write_text(json.dumps(rows))
+    with pytest.raises(InputError, match=r"'answer' holds a list or a structure \(row 2\)"):
+        imported(tmp_path / "set", table="t.json")
 
 
 def test_an_unknown_folder_is_one_line(tmp_path: Path) -> None:
@@ -288,6 +310,10 @@ def test_medical_diff_vqa_counts_questions_about_one_image_apart(tmp_path: Path)
     assert cohort.table["given_reference"].ne("").sum() == 4 and len(cohort.table) == 8
     occurring = import_kind("vqa", root, tmp_path / "more", {"quiet": True, "answers": "occurring"})
     assert set(answers(occurring, "question", "about")) == {("is there edema?", "image"), ("what has changed?", "pair")}
+    pd.DataFrame(rows).drop(columns="ref_id").to_csv(root / "mimic_pair_questions.csv", index=False)
+    with pytest.raises(InputError, match="has no column ref_id"):
+        import_kind("vqa", root, tmp_path / "again", {"quiet": True})
+    pd.DataFrame(rows).to_csv(root / "mimic_pair_questions.csv", index=False)
     pd.DataFrame(images[:1]).to_csv(root / "mimic_all.csv", index=False)
     with pytest.raises(InputError, match=r"6 questions are of studies that it does not name"):
         import_kind("vqa", root, tmp_path / "again", {"quiet": True})
@@ -315,3 +341,12 @@ def test_visits_are_numbers_or_dates() -> None:
     assert order_numbers(pd.Series(["1970-01-02", "1970-02-01"]), "order").tolist() == [1, 31]
     with pytest.raises(InputError, match="'order' holds spring; visits are numbers or dates"):
         order_numbers(pd.Series(["1970-01-02", "spring"]), "order")
+
+
+def test_a_visit_of_one_column_and_a_date_of_the_other_cannot_be_compared(tmp_path: Path) -> None:
+    pictures(tmp_path / "set", ["p/now.png", "p/old.png"])
+    row = {"image": "p/now.png", "given_reference": "p/old.png", "question": "Better?", "answer": "yes", "patient_id": "p"}
+    for order, prior_order in (("2019-05-31", "3"), ("3", "2018-01-01")):
+        pd.DataFrame([row | {"order": order, "prior_order": prior_order}]).to_csv(tmp_path / "set" / "t.csv", index=False)
+        with pytest.raises(InputError, match=r"'order and prior_order' mixes numbers of visits \(3\) with dates"):
+            imported(tmp_path / "set", table="t.csv")

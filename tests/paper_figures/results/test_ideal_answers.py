@@ -130,7 +130,7 @@ def test_a_phantom_that_shows_one_thing_only_is_refused_and_one_question_is_draw
     graded = made(tmp_path / "graded", one | {"severity": {"mild": 0.8, "marked": 1.4}}, prevalence=1.0)
     table = ideal_answers(graded.folder, [0.0, 0.8], 1000, seed=0)
     assert set(table["question"]) == {"severity"}
-    assert "severity (3 answers)" in [axes.get_title() for axes in draw_answers(table, "title").axes]
+    assert "severity (3 answers)" in [axes.get_title(loc="left") for axes in draw_answers(table, "title").axes]
 
 
 def test_observers_of_one_lesion_refuse_several_findings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

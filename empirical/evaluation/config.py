@@ -34,7 +34,8 @@ class EvaluateConfig(StrictConfig):
         ``SET`` or ``SET/KIND`` for several, where SET is a bundled set or a YAML file. An arm for which a wording has no text is left out
         there.
     choice_orders : int
-        Show every question with its answers in this many orders, each rotated by one place, so that a preference for a place is seen.
+        Show every question with its answers in this many orders, each rotated by one place, so that a preference for a place is seen. A
+        question of fewer answers comes round to its first order again.
     split : str
         Split of the cohort that queries come from, ``test`` or ``val``.
     batch_size : int

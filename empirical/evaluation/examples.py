@@ -90,6 +90,9 @@ def prepare_examples(config: EvaluateConfig, cohort: Cohort, quiet: bool = True)
             raise InputError(
                 f"'leave_out' leaves {len(examples[name])} of {len(built)} queries, which are all of one class; relax the matching instead"
             )
+    most = max(len(example.answers) for built in examples.values() for example in built)
+    if config.choice_orders > most:
+        raise InputError(f"choice_orders: {config.choice_orders} asked for, but no question has more than {most} answers to rotate")
     return ArmExamples(conditions, examples, references, left_out)
 
 

@@ -85,7 +85,7 @@ def read_arm(
         scores = _from_memory(given, path, arm, runs, positive, metrics, question)
     elif _is_records(path):
         scores = _from_records(read_records(path), path, arm, runs, bool(positive), question)
-    elif question is not None:
+    elif question is not None and path.is_file():
         raise InputError(f"--question {question}: is for records of 'see-in-pairs evaluate', which {path} is not; leave it out")
     else:
         from paper_figures.comparison.formats.reading import read_item_file

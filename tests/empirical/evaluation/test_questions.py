@@ -152,6 +152,11 @@ def test_the_list_of_answers_is_rotated(asking: Cohort, tmp_path: Path) -> None:
     assert len(concatenate([records, records.of(wording="")]).table) == len(records.table) * 4 // 3
 
 
+def test_more_orders_than_answers_are_refused(asking: Cohort, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="choice_orders: 5 asked for, but no question has more than 4 answers"):
+        evaluate(settings(asking, arms=[{"arm": "single"}], choice_orders=5), tmp_path / "run", quiet=True)
+
+
 def evaluate_alone(cohort: Cohort, example: Example, answers: Sequence[str]) -> np.ndarray:
     vlm = load_vlm(ModelConfig())
     return answer_log_probabilities(vlm.model, Encoder(vlm.processor, vlm.family, cohort.image), [example], answers)[0]

@@ -54,6 +54,8 @@ def _as_choices(cell: Any) -> Any:
 
 def check_questions(questions: pd.DataFrame, table: pd.DataFrame, source: str) -> None:
     """Refuse questions that break the format, or are about items that the cohort does not have."""
+    import pandas as pd
+
     if missing := [column for column in QUESTION_COLUMNS if column not in questions.columns]:
         raise InputError(f"{source}: questions need the column(s) {first_few(missing, 7)}")
     if questions.empty:
@@ -75,24 +77,18 @@ def check_questions(questions: pd.DataFrame, table: pd.DataFrame, source: str) -
     refuse(questions["question"].str.len() > LONGEST_PROMPT, f"longer than {LONGEST_PROMPT:,} characters")
     listed = questions["choices"].map(lambda cell: isinstance(cell, tuple) and all(isinstance(word, str) for word in cell))
     refuse(~listed, "choices that are no list of text")
-    closed = {cell: _wrong_choices(cell) for cell in set(questions["choices"])}  # few distinct ones
-    for what in dict.fromkeys(filter(None, closed.values())):
-        refuse(questions["choices"].map(closed) == what, what)
-    among = [answer in choices for answer, choices in zip(questions["answer"], questions["choices"], strict=True)]
+    wrong_of = {closed: _wrong_choices(closed) for closed in set(questions["choices"])}  # few distinct ones
+    for what in dict.fromkeys(filter(None, wrong_of.values())):
+        refuse(questions["choices"].map(wrong_of) == what, what)
     ordinal = questions["scale"] == "ordinal"
-    absent = ~_series(among, questions)
-    if (absent & ordinal).any():
-        first = questions[absent & ordinal].iloc[0]
-        raise InputError(
-            f"{source}: {int((absent & ordinal).sum())} grade(s) outside their scale: '{first['answer']}' of {first['item_id']} is none of "
-            f"{first_few(list(first['choices']), 12)}"
-        )
-    if absent.any():
-        first = questions[absent].iloc[0]
-        raise InputError(
-            f"{source}: {int(absent.sum())} answer(s) missing from their choices: '{first['answer']}' of {first['item_id']} is none of "
-            f"{first_few(list(first['choices']), 12)}"
-        )
+    absent = ~pd.Series(
+        [answer in closed for answer, closed in zip(questions["answer"], questions["choices"], strict=True)], questions.index
+    )
+    for rows, what in ((absent & ordinal, "grade(s) outside their scale"), (absent & ~ordinal, "answer(s) missing from their choices")):
+        if rows.any():
+            first = questions[rows].iloc[0]
+            choices = first_few(list(first["choices"]), 12)
+            raise InputError(f"{source}: {int(rows.sum())} {what}: '{first['answer']}' of {first['item_id']} is none of {choices}")
     binary = set(questions.loc[questions["scale"] == "binary", "choices"])
     if any(len(choices) != 2 for choices in binary):
         raise InputError(f"{source}: a binary question has two choices, the positive answer first")
@@ -106,16 +102,8 @@ def check_questions(questions: pd.DataFrame, table: pd.DataFrame, source: str) -
         raise InputError(f"{source}: question '{several[0]}' has several scales; an ordinal question has one")
 
 
-def _series(values: list[bool], like: pd.DataFrame) -> pd.Series:
-    import pandas as pd
-
-    return pd.Series(values, index=like.index, dtype=bool)
-
-
-def _wrong_choices(choices: Any) -> str:
+def _wrong_choices(choices: tuple[str, ...]) -> str:
     """Say what is wrong with a closed set of answers; ``''`` if nothing is."""
-    if not isinstance(choices, tuple) or not all(isinstance(word, str) for word in choices):
-        return ""  # refused already
     plain = [normalised_answer(word) for word in choices]
     if len(choices) < 2:
         return "fewer than two choices"

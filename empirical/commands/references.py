@@ -42,11 +42,13 @@ def references(
     Writes references.parquet (with a note on each choice), unmatched.csv, balance.csv, leak.csv (whether the reference alone predicts the
     class), balance.png with .pdf, and pairs.png.
     """
+    from empirical.audit import stop_on_errors
     from empirical.audit.reference_leak import reference_findings, reference_table, references_as_text
     from empirical.cohorts import Cohort
     from empirical.references import ReferenceConfig, choose_references
     from empirical.references.diagnostics.balance import COVARIATES, balance_table, unmatched_text
     from empirical.references.diagnostics.love_plot import NOTHING
+    from empirical.references.rules import audit_references
     from see_in_pairs.configs import load_config
     from see_in_pairs.files import write_text
     from see_in_pairs.runs import RunFolder
@@ -63,6 +65,7 @@ def references(
     log(f"choose references by strategy '{settings.strategy}' for the {split} queries of {cohort}", quiet)
     identity = {"cohort": loaded.hash, "references": settings.model_dump(), "split": split, "covariates": covariates}
     assignment = choose_references(loaded, split, settings, seed, quiet=quiet)
+    stop_on_errors(audit_references(loaded, split, assignment, settings.order))  # as evaluate does; a set may name wrong references
     balance = balance_table(loaded, split, assignment, covariates)
     leak = reference_table(loaded, {split: assignment}, settings.recorded_name, seed, covariates=covariates)
     with RunFolder(out, "cohort references", identity, seed=seed, inputs=[cohort / "cohort.parquet"]) as run:

@@ -152,7 +152,8 @@ def _read(path: Path, delimiter: str) -> pd.DataFrame:
     import pandas as pd
 
     if path.suffix == ".parquet":
-        return read_table(path)
+        table = read_table(path).astype(object)  # categories and pandas' own kinds of missing cells become plain ones
+        return table.where(table.notna(), None)
     if path.suffix not in (".json", ".jsonl"):
         return read_any_table(path, delimiter)
     if path.suffix == ".jsonl":

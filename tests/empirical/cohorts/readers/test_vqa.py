@@ -248,6 +248,18 @@ def test_answers_too_many_to_be_choices_and_lists_as_answers_are_one_line(tmp_pa
         imported(tmp_path / "set", table="t.json")
 
 
+def test_a_parquet_table_may_have_categories_and_missing_cells_of_pandas(tmp_path: Path) -> None:
+    root = own_table(tmp_path / "set", "t.csv")
+    table = pd.read_csv(root / "t.csv", dtype="string").assign(age=pd.array([50, None, 60, 70], dtype="Int64"))
+    table.assign(Reply=table["Reply"].astype("category")).to_parquet(root / "t.parquet")
+    cohort = imported(root, table="t.parquet", columns=COLUMNS)
+    assert [answer for (answer,) in answers(cohort, "answer")] == ["large", "no", "small", "yes"]
+    assert cohort.table["age"].fillna(-1).tolist() == [50, -1, 60, 70]
+    table.assign(Reply=table["Reply"].where(table.index != 2)).to_parquet(root / "t.parquet")
+    with pytest.raises(InputError, match="1 rows without a question or an answer, the first in row 3"):
+        imported(root, table="t.parquet", columns=COLUMNS)
+
+
 def test_an_unknown_folder_is_one_line(tmp_path: Path) -> None:
     pictures(tmp_path / "set", ["a.png"])
     with pytest.raises(InputError, match=r"no table of a known layout; give --layout"):

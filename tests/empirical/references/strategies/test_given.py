@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -13,6 +14,8 @@ from empirical.cohorts import Cohort, CohortInfo
 from empirical.references import ReferenceConfig, choose_references
 from empirical.references.diagnostics.balance import balance_table, unmatched_text
 from empirical.references.rules import audit_references
+from paper_figures.cli import app
+from see_in_pairs.console import run_app
 from see_in_pairs.errors import CheckFailed, InputError
 
 GIVEN = ReferenceConfig(strategy="given")
@@ -60,9 +63,13 @@ def test_a_query_without_one_stops_or_is_left_out() -> None:
         choose_references(cohort(_1=("given_reference", "z")), "test", GIVEN, seed=0)
 
 
-def test_a_later_image_and_one_of_another_patient_are_refused() -> None:
+def test_a_later_image_and_one_of_another_patient_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(CheckFailed, match="prior_not_earlier: 1 references are not earlier"):
         assign_references(cohort(_0=("follow_up", 3.0)), "test", ARM, seed=0)
+    replace(cohort(_0=("follow_up", 3.0)), folder=tmp_path / "late").save()
+    words = ["cohort", "references", str(tmp_path / "late"), "--out", str(tmp_path / "out"), "--set", "strategy=given", "--set"]
+    assert run_app(app, [*words, "unmatched=leave_out"]) == 1 and not (tmp_path / "out").exists()
+    assert "prior_not_earlier: 1 references are not earlier" in capsys.readouterr().err
     other = cohort(_1=("given_reference", "c"))
     with pytest.raises(CheckFailed, match="reference_from_evaluation"):
         assign_references(other, "test", ARM, seed=0)

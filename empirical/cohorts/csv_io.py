@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import gzip
 import io
 import json
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 SEXES = {"f": "F", "female": "F", "m": "M", "male": "M"}
 NESTED = (list, tuple, dict, set, bytes, np.ndarray)
+LONGEST_LITERAL = 20_000  # characters of a cell that is a list
 MOST_UNPACKED = 2**31  # bytes of a table packed as .gz
 DELIMITERS = {";": "';'", "\t": "a tab", "|": "'|'"}
 
@@ -200,6 +202,18 @@ def refuse_unsafe_names(names: pd.Series) -> None:
     unsafe = [name for name in names if "/" in name or "\\" in name or not is_safe_path(name)]
     if unsafe:
         raise InputError(f"{names.name}: {len(unsafe)} are not plain file names: {first_few(unsafe)}")
+
+
+def parse_literal(text: str) -> Any:
+    """Read a cell that is written as a list or mapping of JSON or of Python; None where it is neither, or too long to be one."""
+    if len(text) > LONGEST_LITERAL:
+        return None
+    for parse in (json.loads, ast.literal_eval):
+        try:
+            return parse(text)
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            continue
+    return None
 
 
 def parse_number(texts: pd.Series) -> pd.Series:

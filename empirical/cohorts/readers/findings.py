@@ -13,15 +13,13 @@ Public layouts that are read here (as their pages and readers describe them):
 
 from __future__ import annotations
 
-import ast
-import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
-from empirical.cohorts.csv_io import plain_label, refuse_labels_alike, require_columns
+from empirical.cohorts.csv_io import parse_literal, plain_label, refuse_labels_alike, require_columns
 from empirical.cohorts.readers.asked import YES_NO, ask_finding, choose_findings
 from see_in_pairs.errors import InputError, did_you_mean, first_few
 
@@ -31,7 +29,6 @@ if TYPE_CHECKING:
 Uncertain = Literal["ignore", "positive", "negative"]
 Rule = Literal["any", "all", "majority"]
 LISTED = "list"  # '--label-list list': cells that are lists of JSON or of Python
-LONGEST_LIST = 20_000  # characters of a cell
 INDICATORS = {"": 0, "0": 0, "0.0": 0, "false": 0, "no": 0, "1": 1, "1.0": 1, "true": 1, "yes": 1, "-1": -1, "-1.0": -1}
 ABSENT, POSSIBLE, PRESENT = 0, 1, 2
 SEVERAL = "\x1f"  # marks an item of several labels to detect
@@ -92,10 +89,7 @@ def label_items(
     import pandas as pd
 
     said = _resolve_uncertain(said, healthy, settings.get("uncertain", "ignore"))
-    item_of_row, names = pd.factorize(items)
-    reader_of_row = pd.factorize(readers)[0]
-    pairs, reading_of_row = np.unique(item_of_row * (reader_of_row.max() + 1) + reader_of_row, return_inverse=True)
-    item_of = pairs // (reader_of_row.max() + 1)  # of each reading
+    names, item_of, reading_of_row = _readings(items, readers)
     known = sorted({*said["label"].unique(), *settings.get("label_columns", ()), *filter(None, [settings.get("no_label")])})
     chosen = choose_labels(known, healthy, positive, source)
     _refuse_alike(known, [healthy, *chosen], source)
@@ -146,10 +140,7 @@ def finding_questions(
     said = _resolve_uncertain(said, healthy, settings.get("uncertain", "ignore"))
     known = sorted({*said["label"].unique(), *settings.get("label_columns", ())} - {healthy, settings.get("no_label", healthy)})
     named = choose_findings(findings, known)
-    item_of_row, names = pd.factorize(items)
-    reader_of_row = pd.factorize(readers)[0]
-    pairs, reading_of_row = np.unique(item_of_row * (reader_of_row.max() + 1) + reader_of_row, return_inverse=True)
-    item_of = pairs // (reader_of_row.max() + 1)
+    names, item_of, reading_of_row = _readings(items, readers)
     parts = []
     for name in named:
         rows = said[said["label"] == name]
@@ -164,6 +155,16 @@ def finding_questions(
     if left := len(named) * len(names) - len(questions):
         counts["uncertain_answers_left_out"] = left
     return questions
+
+
+def _readings(items: pd.Series, readers: pd.Series) -> tuple[pd.Index, NDArray[np.int64], NDArray[np.int64]]:
+    """The names of the items, the item of each reading (rows of one item by one reader), and the reading of each row."""
+    import pandas as pd
+
+    item_of_row, names = pd.factorize(items)
+    reader_of_row = pd.factorize(readers)[0]
+    pairs, reading_of_row = np.unique(item_of_row * (reader_of_row.max() + 1) + reader_of_row, return_inverse=True)
+    return names, pairs // (reader_of_row.max() + 1), reading_of_row
 
 
 def choose_labels(known: Sequence[str], healthy: str, positive: Sequence[str], source: str) -> list[str]:
@@ -191,14 +192,7 @@ def _split(cell: str, separator: str, source: str) -> list[str]:
         return [part.strip() for part in cell.split(separator)]
     if not cell:
         return []
-    content: Any = None
-    if len(cell) <= LONGEST_LIST:
-        for parse in (json.loads, ast.literal_eval):
-            try:
-                content = parse(cell)
-                break
-            except (ValueError, SyntaxError, RecursionError, MemoryError):
-                continue
+    content = parse_literal(cell)
     if not isinstance(content, (list, tuple)) or not all(isinstance(part, (str, int, float)) for part in content):
         raise InputError(f"{source}: '{cell[:60]}' is not a list of labels, as in ['a', 'b']; or give a separator, as in --label-list '|'")
     return [str(part).strip() for part in content]

@@ -6,7 +6,6 @@ question. Open-ended ones are counted.
 
 from __future__ import annotations
 
-import ast
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack
 import numpy as np
 
 from empirical.cohorts.cohort import Cohort
-from empirical.cohorts.csv_io import NESTED, parse_age, parse_number, parse_sex, read_any_table, refuse_two_spellings
+from empirical.cohorts.csv_io import NESTED, parse_age, parse_literal, parse_number, parse_sex, read_any_table, refuse_two_spellings
 from empirical.cohorts.importing import CohortDraft, TableImportSettings, finish_import, require_folder
 from empirical.cohorts.readers.asked import OTHER, YES_NO
 from empirical.cohorts.readers.folder import SPLIT_NAMES, files_below, patients_by_pattern
@@ -572,12 +571,7 @@ def _given_choices(cell: Any, answer: str) -> tuple[tuple[str, ...], str]:
 def _listed(text: str) -> Any:
     if text.lstrip()[:1] not in ("[", "{", "("):
         return None
-    for parse in (json.loads, ast.literal_eval):
-        try:
-            return parse(text)
-        except (ValueError, SyntaxError, RecursionError, MemoryError):
-            continue
-    return None
+    return parse_literal(text)
 
 
 def _problem(item: str, words: str, choices: tuple[str, ...], answer: str) -> str:

@@ -85,7 +85,7 @@ def evaluate(config: Config, out: Out, changes: Changes = None, seed: SeedChange
 
 
 def _areas(records: Records) -> list[str]:
-    """Items and AUROC of each run; '-' where a class is absent or a score is missing."""
+    """Items and AUROC of each run; '-' where a class is absent or a score is missing, or where rows are not one score of a class an item."""
     import numpy as np
 
     from see_in_pairs.roc import auroc
@@ -93,7 +93,7 @@ def _areas(records: Records) -> list[str]:
     lines = [f"{'run':<24} {'arm':<16} {'items':>6}  AUROC"]
     for (run, arm), rows in records.table.groupby(["run_id", "arm"], sort=False):
         positive, scores = records.of(run_id=run).is_positive().to_numpy(), rows["p_positive"].to_numpy(dtype=float)
-        usable = np.isfinite(scores).all() and 0 < positive.sum() < len(positive)
+        usable = np.isfinite(scores).all() and 0 < positive.sum() < len(positive) and not rows["item_id"].duplicated().any()
         lines.append(f"{run:<24} {arm:<16} {len(rows):>6}  {f'{auroc(scores, positive):.3f}' if usable else '-'}")
     return lines
 

@@ -16,6 +16,7 @@ from scipy.special import softmax
 from empirical.analysis.reports import evaluate_with_reports
 from empirical.arms import ArmConfig, build_examples
 from empirical.cohorts import Cohort
+from empirical.commands.models import _areas
 from empirical.evaluation.config import EvaluateConfig
 from empirical.evaluation.evaluate import evaluate
 from empirical.evaluation.records import Records, concatenate, read_records
@@ -150,6 +151,13 @@ def test_the_list_of_answers_is_rotated(asking: Cohort, tmp_path: Path) -> None:
     yes = records.table[(records.table["question_id"] == "nodule") & (records.table["wording"] == "order2")]
     assert all(row.p_positive == pytest.approx(softmax([row.logp["yes"], row.logp["no"]])[0]) for row in yes.itertuples())
     assert len(concatenate([records, records.of(wording="")]).table) == len(records.table) * 4 // 3
+
+
+def test_no_area_is_pooled_over_questions(asking: Cohort, scored: Records) -> None:
+    two = replace(scored, table=scored.table[scored.table["scale"] == "binary"])
+    again = two.table.assign(question_id="another")
+    assert all(line.split()[-1] != "-" for line in _areas(two)[1:])
+    assert all(line.split()[-1] == "-" for line in _areas(replace(two, table=pd.concat([two.table, again], ignore_index=True)))[1:])
 
 
 def test_more_orders_than_answers_are_refused(asking: Cohort, tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ def evaluate(config: Config, out: Out, changes: Changes = None, seed: SeedChange
 
 
 def _areas(records: Records) -> list[str]:
-    """Items and AUROC of each run; '-' where a class is absent or a score is missing, or where rows are not one score of a class an item."""
+    """Items and AUROC of each run; '-' where a class is absent or a score is missing, or an item has several rows."""
     import numpy as np
 
     from see_in_pairs.roc import auroc
